@@ -1,0 +1,47 @@
+# How everything of ours is compiled, and the two functions that every folder uses.
+
+set(CMAKE_CXX_STANDARD 20)
+set(CMAKE_CXX_STANDARD_REQUIRED ON)
+set(CMAKE_CXX_EXTENSIONS OFF)
+
+if(NOT CMAKE_BUILD_TYPE)
+  set(CMAKE_BUILD_TYPE Release)
+endif()
+
+add_library(llm_options INTERFACE)
+target_include_directories(llm_options INTERFACE ${PROJECT_SOURCE_DIR})
+target_compile_options(
+  llm_options
+  INTERFACE -Wall
+            -Wextra
+            # a·b + c as one instruction everywhere, or nowhere: results may not depend on the compiler's mood
+            -ffp-contract=fast
+            # nothing of ours reads errno or floating-point traps, and vector loops are possible without them
+            -fno-math-errno
+            -fno-trapping-math)
+if(LLM_WERROR)
+  target_compile_options(llm_options INTERFACE -Werror)
+endif()
+if(LLM_NATIVE)
+  target_compile_options(llm_options INTERFACE -march=native)
+endif()
+if(LLM_SANITIZE)
+  target_compile_options(llm_options INTERFACE -O1 -fsanitize=address,undefined -fno-sanitize-recover=all
+                                               -fno-omit-frame-pointer)
+  target_link_options(llm_options INTERFACE -fsanitize=address,undefined)
+endif()
+
+# llm_library(name SOURCES a.cpp ... LINK other ...): a folder's library. LINK names everything it may use.
+function(llm_library name)
+  cmake_parse_arguments(ARG "" "" "SOURCES;LINK" ${ARGN})
+  add_library(${name} STATIC ${ARG_SOURCES})
+  target_link_libraries(${name} PUBLIC llm_options ${ARG_LINK})
+endfunction()
+
+# llm_test(name LINK other ...): name.cpp as a GoogleTest program, each of its tests known to ctest.
+function(llm_test name)
+  cmake_parse_arguments(ARG "" "" "LINK" ${ARGN})
+  add_executable(${name} ${name}.cpp)
+  target_link_libraries(${name} PRIVATE llm_options ${ARG_LINK} GTest::gtest_main)
+  gtest_discover_tests(${name} WORKING_DIRECTORY ${PROJECT_SOURCE_DIR} DISCOVERY_TIMEOUT 60)
+endfunction()

@@ -1,0 +1,63 @@
+#include "common/model/transformer.h"
+
+#include "common/model/rope_table.h"
+
+namespace llm {
+
+Transformer::Transformer(ModelConfig config, std::shared_ptr<WeightSource> source, DType dtype, Device device)
+    : config_(std::move(config)),
+      dtype_(dtype),
+      device_(device),
+      ops_(ops_for(device)),
+      weights_(load_weights(config_, std::move(source), ops_, dtype)),
+      rope_cos_sin_(make_rope_table(config_)) {}
+
+void Transformer::forward(const Batch& batch, KvMemory& memory, AttendFn attend, Workspace& workspace,
+                          TensorView logits) const {
+  const ModelConfig& c = config_;
+  const int64_t n = batch.num_tokens();
+
+  workspace.reset();
+  const TensorView x = workspace.take({n, c.hidden_size}, DType::f32);  // the residual stream
+  const TensorView normed = workspace.take({n, c.hidden_size}, DType::f32);
+  const TensorView delta = workspace.take({n, c.hidden_size}, DType::f32);  // what a sublayer adds to x
+  const TensorView qkv = workspace.take({n, c.qkv_size()}, DType::f32);
+  const TensorView q = workspace.take({n, c.num_heads, c.head_dim}, DType::f32);
+  const TensorView attended = workspace.take({n, c.num_heads, c.head_dim}, DType::f32);
+  const TensorView gate_up = workspace.take({n, 2 * c.intermediate_size}, DType::f32);
+  const TensorView hidden = workspace.take({n, c.intermediate_size}, DType::f32);
+
+  ops_.embed(batch.tokens.view(), weights_.embedding, x);
+  TensorView pending;  // the sublayer output that the next norm adds to x: none before the first
+
+  for (int i = 0; i < c.num_layers; ++i) {
+    const LayerWeights& layer = weights_.layers[static_cast<size_t>(i)];
+
+    ops_.add_rmsnorm(x, pending, layer.attention_norm, c.rms_norm_eps, normed);
+    ops_.matmul(normed, layer.qkv, layer.qkv_bias, qkv);
+    const KvView kv = memory.layer(i);
+    ops_.rope_and_store(qkv, batch.positions.view(), {rope_cos_sin_, layer.q_norm, layer.k_norm, c.rms_norm_eps}, q, kv);
+    {
+      const Workspace::Scope scratch(workspace);
+      attend(batch, q, kv, workspace, attended);
+    }
+    ops_.matmul(attended.reshaped({n, c.num_heads * c.head_dim}), layer.attention_out, {}, delta);
+
+    ops_.add_rmsnorm(x, delta, layer.ffn_norm, c.rms_norm_eps, normed);
+    ops_.matmul(normed, layer.gate_up, {}, gate_up);
+    ops_.swiglu(gate_up, hidden);
+    ops_.matmul(hidden, layer.down, {}, delta);
+    pending = delta;
+  }
+
+  if (batch.num_logits() == 0) return;
+  const TensorView last_x = workspace.take({batch.num_logits(), c.hidden_size}, DType::f32);
+  const TensorView last_delta = workspace.take({batch.num_logits(), c.hidden_size}, DType::f32);
+  const TensorView last_normed = workspace.take({batch.num_logits(), c.hidden_size}, DType::f32);
+  ops_.gather_rows(x, batch.logit_rows.view(), last_x);
+  ops_.gather_rows(delta, batch.logit_rows.view(), last_delta);
+  ops_.add_rmsnorm(last_x, last_delta, weights_.final_norm, c.rms_norm_eps, last_normed);
+  ops_.matmul(last_normed, weights_.lm_head, {}, logits);
+}
+
+}  // namespace llm

@@ -1,0 +1,25 @@
+// The operators of the model on one device, as a table: the forward pass is written once and calls through it.
+#pragma once
+
+#include "common/ops/embed.h"
+#include "common/ops/matmul.h"
+#include "common/ops/rmsnorm.h"
+#include "common/ops/rope.h"
+#include "common/ops/swiglu.h"
+
+namespace llm {
+
+struct Ops {
+  MakeMatrixFn make_matrix;
+  EmbedFn embed;
+  AddRmsNormFn add_rmsnorm;
+  MatmulFn matmul;
+  RopeAndStoreFn rope_and_store;
+  SwigluFn swiglu;
+  GatherRowsFn gather_rows;
+};
+
+// Throws InputError, naming what is missing, where the device is not there.
+const Ops& ops_for(Device device);
+
+}  // namespace llm

@@ -1,0 +1,35 @@
+#include "common/tensor/batch.h"
+
+namespace llm {
+
+Batch::Batch(int64_t max_tokens, int64_t max_seqs)
+    : tokens(max_tokens),
+      positions(max_tokens),
+      query_start(max_seqs + 1),
+      context_len(max_seqs),
+      sequence_ids(max_seqs),
+      logit_rows(max_tokens) {
+  clear();
+}
+
+void Batch::clear() {
+  for (Int32Buffer* buffer : {&tokens, &positions, &query_start, &context_len, &sequence_ids, &logit_rows}) {
+    buffer->clear();
+  }
+  query_start.push_back(0);
+}
+
+void Batch::add(int32_t sequence_id, std::span<const int32_t> new_tokens, int32_t first_position, LogitRows rows) {
+  require(!new_tokens.empty(), "sequence {} joined a step with no tokens", sequence_id);
+  for (size_t i = 0; i < new_tokens.size(); ++i) {
+    const bool wanted = rows == LogitRows::all || (rows == LogitRows::last && i + 1 == new_tokens.size());
+    if (wanted) logit_rows.push_back(static_cast<int32_t>(num_tokens()));
+    tokens.push_back(new_tokens[i]);
+    positions.push_back(first_position + static_cast<int32_t>(i));
+  }
+  query_start.push_back(static_cast<int32_t>(num_tokens()));
+  context_len.push_back(first_position + static_cast<int32_t>(new_tokens.size()));
+  sequence_ids.push_back(sequence_id);
+}
+
+}  // namespace llm
