@@ -1,4 +1,4 @@
-# How everything of ours is compiled, and the two functions that every folder uses.
+# How everything of ours is compiled, and the function that every folder uses.
 
 set(CMAKE_CXX_STANDARD 20)
 set(CMAKE_CXX_STANDARD_REQUIRED ON)
@@ -36,12 +36,4 @@ function(llm_library name)
   cmake_parse_arguments(ARG "" "" "SOURCES;LINK" ${ARGN})
   add_library(${name} STATIC ${ARG_SOURCES})
   target_link_libraries(${name} PUBLIC llm_options ${ARG_LINK})
-endfunction()
-
-# llm_test(name LINK other ...): name.cpp as a GoogleTest program, each of its tests known to ctest.
-function(llm_test name)
-  cmake_parse_arguments(ARG "" "" "LINK" ${ARGN})
-  add_executable(${name} ${name}.cpp)
-  target_link_libraries(${name} PRIVATE llm_options ${ARG_LINK} GTest::gtest_main)
-  gtest_discover_tests(${name} WORKING_DIRECTORY ${PROJECT_SOURCE_DIR} DISCOVERY_TIMEOUT 60)
 endfunction()

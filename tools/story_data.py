@@ -51,7 +51,7 @@ def load_tokenizer(folder):
 
 def load_stream(path, tokenizer):
     """[N] tokens of a corpus file."""
-    if str(path).endswith(".npy"):
+    if Path(path).suffix == ".npy":
         return torch.from_numpy(np.load(path).astype(np.int64))
     encodings = tokenizer.encode_batch_fast(read_stories(path))
     return torch.from_numpy(np.concatenate([np.asarray(encoding.ids, dtype=np.int64) for encoding in encodings]))
@@ -83,6 +83,14 @@ def epoch_windows(stream, context, start_share, random):
     begin = torch.where(moved, story, begin)
     begin = begin[torch.randperm(len(begin), generator=random).to(stream.device)]
     return stream[begin[:, None] + torch.arange(context + 1, device=stream.device)]
+
+
+def endless_batches(stream, context, batch, start_share, random):
+    """[batch, context + 1] windows, epoch after epoch; an epoch's last, smaller batch is left out."""
+    while True:
+        for windows in epoch_windows(stream, context, start_share, random).split(batch):
+            if len(windows) == batch:
+                yield windows
 
 
 def scored_windows(length, context, stride):

@@ -12,12 +12,15 @@ import torch
 import torch.nn.functional as F
 from safetensors.torch import load_file, save_file
 from torch import nn
+from torch.nn.attention import SDPBackend, sdpa_kernel
 
 SEPARATOR = "<|endoftext|>"  # between stories: both BOS and EOS
 SEPARATOR_ID = 0
 ROPE_THETA = 10000.0
 NORM_EPS = 1e-5
 INIT_STD = 0.02
+# Not cuDNN's, PyTorch's choice on some GPUs: it is planned anew for every length, which takes longer than it runs.
+GENERATE_BACKENDS = [SDPBackend.EFFICIENT_ATTENTION, SDPBackend.MATH]
 
 
 @dataclass
@@ -132,7 +135,7 @@ class StoryModel(nn.Module):
                 nn.init.normal_(weight, std=INIT_STD / math.sqrt(2 * shape.layers) if branch_end else INIT_STD)
 
     def forward(self, tokens, caches=None, start=0):
-        """With caches [layers, 2, B, K, context, d], tokens are those from position `start` on (one, unless start=0)."""
+        """With caches [layers, 2, B, K, context, d], the tokens stand at `start` and after (one, unless start is 0)."""
         x = self.dropout(self.embed_tokens(tokens))
         rope = self.rope[:, start : start + tokens.shape[1]]
         for i, layer in enumerate(self.layers):
@@ -144,6 +147,7 @@ class StoryModel(nn.Module):
 
 
 @torch.no_grad()
+@sdpa_kernel(GENERATE_BACKENDS)
 def generate(model, prompt, length, temperature, generator=None):
     """Continues prompt [B, T] to [B, length]; temperature 0 takes the likeliest token. Separators do not stop it."""
     shape, weight = model.shape, model.embed_tokens.weight
@@ -210,6 +214,7 @@ def save_model(model, folder):
     tensors = {f"model.{name}": weight.detach().to("cpu", torch.bfloat16).contiguous()
                for name, weight in model.named_parameters()}
     save_file(tensors, folder / "model.safetensors", metadata={"format": "pt"})
+    (folder / "model.safetensors").chmod(0o644)
 
 
 def load_model(folder, device="cpu", **dropouts):

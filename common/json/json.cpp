@@ -2,6 +2,7 @@
 
 #include <unistd.h>
 
+#include <algorithm>
 #include <cmath>
 #include <fstream>
 #include <nlohmann/json.hpp>
@@ -20,7 +21,7 @@ struct JsonDocument {
 
 namespace {
 
-constexpr int kMaxDepth = 64;  // deeper than any file we read, and shallow enough to walk by recursion
+constexpr size_t kMaxDepth = 64;  // deeper than any file we read, and shallow enough to walk by recursion
 
 Node& node_of(void* node) { return *static_cast<Node*>(node); }
 
@@ -52,22 +53,77 @@ std::string shown(const Node& node) {
   return text;
 }
 
+// Builds the tree from the parser's events. nlohmann's own builder looks every new key up among the earlier ones, which
+// takes a minute for a vocabulary of 128,000 tokens, and lets the last of several equal keys win without a word.
+class TreeBuilder : public nlohmann::json_sax<Node> {
+ public:
+  explicit TreeBuilder(JsonDocument& document) : document_(document) {}
+
+  bool null() override { return add(nullptr); }
+  bool boolean(bool value) override { return add(value); }
+  bool number_integer(int64_t value) override { return add(value); }
+  bool number_unsigned(uint64_t value) override { return add(value); }
+  bool number_float(double value, const std::string&) override { return add(value); }
+  bool string(std::string& value) override { return add(std::move(value)); }
+  bool binary(Node::binary_t&) override { return false; }  // only in formats other than JSON
+  bool key(std::string& key) override {
+    key_ = std::move(key);
+    return true;
+  }
+  bool start_object(size_t) override { return open(Node::object()); }
+  bool start_array(size_t) override { return open(Node::array()); }
+  bool end_array() override { return close(); }
+  bool end_object() override {
+    std::vector<std::string_view> keys;
+    for (const auto& [key, value] : open_.back()->get_ref<const Node::object_t&>()) keys.push_back(key);
+    std::sort(keys.begin(), keys.end());
+    const auto twice = std::adjacent_find(keys.begin(), keys.end());
+    if (twice != keys.end()) {
+      fail_input("{}: \"{}\" stands twice in one object; remove one of the two", document_.name, *twice);
+    }
+    return close();
+  }
+  bool parse_error(size_t, const std::string&, const Node::exception& error) override {
+    std::string reason = error.what();  // "[json.exception.parse_error.101] parse error at line 1, ..."
+    if (const size_t end = reason.find("] "); end != std::string::npos) reason = reason.substr(end + 2);
+    fail_input("{}: not valid JSON ({}); mend or replace the file", document_.name, reason);
+  }
+
+ private:
+  bool add(Node value) {
+    place(std::move(value));
+    return true;
+  }
+  bool open(Node empty) {
+    if (open_.size() == kMaxDepth) {
+      fail_input("{}: nested deeper than {} levels; give a file of the documented form", document_.name, kMaxDepth);
+    }
+    open_.push_back(&place(std::move(empty)));
+    return true;
+  }
+  bool close() {
+    open_.pop_back();
+    return true;
+  }
+  // Addresses stay good: a container gets no new elements while one of its elements is open.
+  Node& place(Node value) {
+    if (open_.empty()) return document_.root = std::move(value);
+    if (open_.back()->is_array()) return open_.back()->get_ref<Node::array_t&>().emplace_back(std::move(value));
+    return open_.back()->get_ref<Node::object_t&>().emplace_back(std::move(key_), std::move(value)).second;
+  }
+
+  JsonDocument& document_;
+  std::vector<Node*> open_;  // the containers around the place that is being read, outermost first
+  std::string key_;          // of the object's member that comes next
+};
+
 }  // namespace
 
 Json Json::parse(std::string_view text, const std::string& name) {
   auto document = std::make_shared<JsonDocument>();
   document->name = name;
-  const auto check_depth = [&](int depth, Node::parse_event_t, Node&) {
-    if (depth > kMaxDepth) fail_input("{}: nested deeper than {} levels; give a file of the documented form", name, kMaxDepth);
-    return true;
-  };
-  try {
-    document->root = Node::parse(text, check_depth);
-  } catch (const Node::exception& error) {
-    std::string reason = error.what();  // "[json.exception.parse_error.101] parse error at line 1, ..."
-    if (const size_t end = reason.find("] "); end != std::string::npos) reason = reason.substr(end + 2);
-    fail_input("{}: not valid JSON ({}); mend or replace the file", name, reason);
-  }
+  TreeBuilder builder(*document);
+  Node::sax_parse(text, &builder);
   void* root = &document->root;
   return {std::move(document), root};
 }
@@ -220,16 +276,19 @@ std::string Json::dump(int indent) const {
 }
 
 void write_file(const std::filesystem::path& path, std::string_view text) {
-  std::filesystem::path temporary = path;
-  temporary += fmt::format(".{}.part", getpid());
-  std::ofstream file(temporary, std::ios::binary);
+  std::error_code error;
+  // A device such as /dev/null or a pipe is written to; another file in its place would be a surprise to all.
+  const bool is_device = std::filesystem::is_other(std::filesystem::status(path, error));
+  std::filesystem::path written = path;
+  if (!is_device) written += fmt::format(".{}.part", getpid());
+  std::ofstream file(written, std::ios::binary);
   file.write(text.data(), static_cast<std::streamsize>(text.size()));
   file.close();
-  std::error_code error;
-  if (file) std::filesystem::rename(temporary, path, error);
+  error.clear();
+  if (file && !is_device) std::filesystem::rename(written, path, error);
   if (!file || error) {
     std::error_code ignored;
-    std::filesystem::remove(temporary, ignored);
+    if (!is_device) std::filesystem::remove(written, ignored);
     fail_input("{}: can't be written; give a file in a folder that exists and may be written to", path.string());
   }
 }

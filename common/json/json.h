@@ -32,11 +32,11 @@ class Json {
   bool is_number() const;
   bool is_bool() const;
 
-  bool has(std::string_view key) const;  // an object with this key, its value not null
-  Json at(std::string_view key) const;   // the key must be there
-  Json at(size_t index) const;           // an array's element
-  size_t size() const;                   // of an array or object
-  void for_each(const std::function<void(Json element)>& visit) const;                             // an array's
+  bool has(std::string_view key) const;                                 // an object with this key, its value not null
+  Json at(std::string_view key) const;                                  // the key must be there
+  Json at(size_t index) const;                                          // an array's element
+  size_t size() const;                                                  // of an array or object
+  void for_each(const std::function<void(Json element)>& visit) const;  // an array's
   void for_each_item(const std::function<void(const std::string& key, Json value)>& visit) const;  // an object's
 
   std::string string() const;
@@ -77,7 +77,8 @@ class Json {
   void* node_;  // an nlohmann::ordered_json inside the document
 };
 
-// Writes the whole file or nothing: to a temporary file beside it, then renamed. Throws InputError when it can't.
+// Writes the whole file or nothing: to a temporary file beside it, then renamed. What is no file, such as /dev/stdout,
+// is written to. Throws InputError when it can't.
 void write_file(const std::filesystem::path& path, std::string_view text);
 
 // The whole file, or InputError with the reason ("no such file", "is a folder", ...).

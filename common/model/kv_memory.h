@@ -6,6 +6,7 @@
 
 namespace llm {
 
+// region: kv_memory
 // Chapter 1 forgets after each step, 2 keeps, 3 pages, 8 shares.
 class KvMemory {
  public:
@@ -23,8 +24,9 @@ class KvMemory {
   // Forgets a sequence that has ended; its room is free again.
   virtual void release(int32_t sequence_id) = 0;
 
-  // Bytes of memory held for keys and values, used or not.
+  // Bytes held for keys and values from step to step, used or not.
   virtual size_t nbytes() const = 0;
 };
+// endregion
 
 }  // namespace llm

@@ -6,18 +6,20 @@
 #include <vector>
 
 #include "common/model/config.h"
-#include "common/model/safetensors.h"
+#include "common/model/weight_source.h"
 
 namespace llm {
 
-// The names that `random:` understands: llama2c-15m, llama2c-110m, smollm2-135m, llama-3.2-1b, llama-3-8b.
+// The names that `random:` understands: llama2c-15m, llama2c-110m, smollm2-135m, llama-3.2-1b, llama-2-7b, llama-3-8b,
+// llama-3-70b.
 std::vector<std::string> random_shape_names();
 
 // Throws InputError naming the known shapes.
 ModelConfig random_shape(const std::string& name);
 
-// Every tensor that a model of this config may ask for. A tensor's numbers depend on its name and the seed alone;
-// matrices are scaled so that activations neither vanish nor grow.
-std::shared_ptr<WeightSource> make_random_weights(const ModelConfig& config, uint64_t seed);
+// Any tensor that is asked for, in bf16, as real checkpoints are stored, made when it is asked for. Its numbers depend
+// on its name and the seed alone: norm weights are 1, all else is uniform with variance 1 / (size of the last
+// dimension), so that activations neither vanish nor grow.
+std::shared_ptr<WeightSource> make_random_weights(uint64_t seed);
 
 }  // namespace llm

@@ -8,43 +8,39 @@
 #include <string>
 #include <vector>
 
-#include "common/tensor/tensor.h"
+#include "common/model/weight_source.h"
 
 namespace llm {
 
-// Somewhere that weights come from, by their Hugging Face name.
-class WeightSource {
- public:
-  virtual ~WeightSource() = default;
-  virtual bool has(const std::string& name) const = 0;
-  // f32, bf16 or f16 in host memory, valid for as long as the source. Throws InputError when it is absent or its
-  // shape differs.
-  virtual TensorView get(const std::string& name, Shape shape) = 0;
-};
+class Json;
 
 // A model folder's model.safetensors, or the shards that its model.safetensors.index.json names. Files are
 // memory-mapped: the operating system reads what is touched, and may drop it again.
 class SafetensorsFolder : public WeightSource {
  public:
-  // Throws InputError for headers that are truncated, overlap, point outside the file, overflow, or are malformed.
+  // Throws InputError where a file is absent, cut short, or its header is malformed: tensors that overlap, leave holes,
+  // point outside the file, or whose sizes overflow or differ from shape and dtype.
   explicit SafetensorsFolder(const std::filesystem::path& folder);
-  ~SafetensorsFolder() override;
 
-  bool has(const std::string& name) const override;
-  TensorView get(const std::string& name, Shape shape) override;
+  Tensor get(const std::string& name, Shape shape) override;
   std::vector<std::string> names() const;
 
  private:
-  struct MappedFile;
+  class MappedFile;
   struct Entry {
-    TensorView view;
-    const MappedFile* file;
+    std::string dtype;  // as the format spells it: "BF16"
+    std::vector<int64_t> shape;
+    int64_t begin = 0, end = 0;  // in bytes, from the beginning of the file's data
+    std::shared_ptr<const MappedFile> file;
   };
-  void add_file(const std::filesystem::path& path);
+  using Entries = std::map<std::string, Entry>;
+  static Entry read_entry(const Json& json, int64_t data_size);
+  static void check_layout(const Entries& entries, int64_t data_size, const std::string& file);
+  static Entries read_header(const std::filesystem::path& path);
+  void read_shards(const std::filesystem::path& index);
 
-  std::filesystem::path folder_;
-  std::vector<std::unique_ptr<MappedFile>> files_;
-  std::map<std::string, Entry> entries_;
+  std::filesystem::path contents_;  // the file that lists all tensors: model.safetensors or the index
+  Entries entries_;
 };
 
 }  // namespace llm

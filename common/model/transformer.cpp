@@ -4,14 +4,15 @@
 
 namespace llm {
 
-Transformer::Transformer(ModelConfig config, std::shared_ptr<WeightSource> source, DType dtype, Device device)
+Transformer::Transformer(ModelConfig config, WeightSource& source, DType dtype, Device device)
     : config_(std::move(config)),
       dtype_(dtype),
       device_(device),
       ops_(ops_for(device)),
-      weights_(load_weights(config_, std::move(source), ops_, dtype)),
+      weights_(load_weights(config_, source, ops_, dtype)),
       rope_cos_sin_(make_rope_table(config_)) {}
 
+// region: forward
 void Transformer::forward(const Batch& batch, KvMemory& memory, AttendFn attend, Workspace& workspace,
                           TensorView logits) const {
   const ModelConfig& c = config_;
@@ -36,7 +37,8 @@ void Transformer::forward(const Batch& batch, KvMemory& memory, AttendFn attend,
     ops_.add_rmsnorm(x, pending, layer.attention_norm, c.rms_norm_eps, normed);
     ops_.matmul(normed, layer.qkv, layer.qkv_bias, qkv);
     const KvView kv = memory.layer(i);
-    ops_.rope_and_store(qkv, batch.positions.view(), {rope_cos_sin_, layer.q_norm, layer.k_norm, c.rms_norm_eps}, q, kv);
+    ops_.rope_and_store(qkv, batch.positions.view(), {rope_cos_sin_, layer.q_norm, layer.k_norm, c.rms_norm_eps}, q,
+                        kv);
     {
       const Workspace::Scope scratch(workspace);
       attend(batch, q, kv, workspace, attended);
@@ -59,5 +61,6 @@ void Transformer::forward(const Batch& batch, KvMemory& memory, AttendFn attend,
   ops_.add_rmsnorm(last_x, last_delta, weights_.final_norm, c.rms_norm_eps, last_normed);
   ops_.matmul(last_normed, weights_.lm_head, {}, logits);
 }
+// endregion
 
 }  // namespace llm

@@ -10,7 +10,7 @@ namespace llm {
 class Transformer {
  public:
   // `dtype` is that of the weight matrices, and of keys and values.
-  Transformer(ModelConfig config, std::shared_ptr<WeightSource> source, DType dtype, Device device = Device::cpu);
+  Transformer(ModelConfig config, WeightSource& source, DType dtype, Device device = Device::cpu);
 
   // One step for all of the batch's new tokens: writes their keys and values to `memory`, whose begin_step(batch) the
   // caller has called, and the logits that the batch asks for to `logits` [num_logits, vocab_size], f32.

@@ -1,11 +1,10 @@
 // A model's weights, ready for the operators of one device.
 #pragma once
 
-#include <memory>
 #include <vector>
 
 #include "common/model/config.h"
-#include "common/model/safetensors.h"
+#include "common/model/weight_source.h"
 #include "common/ops/ops.h"
 
 namespace llm {
@@ -22,19 +21,17 @@ struct LayerWeights {
 };
 
 struct Weights {
-  TensorView embedding;  // [vocab_size, hidden_size], in the source's dtype
+  Tensor embedding;  // [vocab_size, hidden_size], in the source's dtype
   std::vector<LayerWeights> layers;
   Tensor final_norm;  // [hidden_size]
   Matrix lm_head;     // [vocab_size, hidden_size]
 
-  std::shared_ptr<WeightSource> source;  // keeps the embedding's memory
-
-  // Bytes that a one-token step reads: every matrix and norm once, one row of the embedding.
+  // Bytes that a one-token step reads: every matrix, bias and norm once, one row of the embedding.
   size_t bytes_per_step() const;
 };
 
 // Names, shapes and stacking of the Hugging Face checkpoints. Matrices become `dtype` (f32 or bf16), norms and biases
 // f32. Throws InputError naming the tensor that is absent or has another shape.
-Weights load_weights(const ModelConfig& config, std::shared_ptr<WeightSource> source, const Ops& ops, DType dtype);
+Weights load_weights(const ModelConfig& config, WeightSource& source, const Ops& ops, DType dtype);
 
 }  // namespace llm

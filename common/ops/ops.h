@@ -1,6 +1,7 @@
 // The operators of the model on one device, as a table: the forward pass is written once and calls through it.
 #pragma once
 
+#include "common/ops/attention.h"
 #include "common/ops/embed.h"
 #include "common/ops/matmul.h"
 #include "common/ops/rmsnorm.h"
@@ -17,6 +18,7 @@ struct Ops {
   RopeAndStoreFn rope_and_store;
   SwigluFn swiglu;
   GatherRowsFn gather_rows;
+  AttendFn attend;  // the plain one
 };
 
 // Throws InputError, naming what is missing, where the device is not there.

@@ -11,6 +11,7 @@ namespace llm {
 // the next token), or all (to verify a draft, or to score a text).
 enum class LogitRows { none, last, all };
 
+// region: batch
 // Each sequence's tokens stand together and in order of position. Buffers of fixed capacity, filled anew at each step.
 struct Batch {
   Batch(int64_t max_tokens, int64_t max_seqs);
@@ -29,5 +30,6 @@ struct Batch {
   Int32Buffer sequence_ids;       // [num_seqs]
   Int32Buffer logit_rows;         // [num_logits] the tokens whose logits are wanted
 };
+// endregion
 
 }  // namespace llm

@@ -9,11 +9,12 @@ namespace llm {
 
 namespace {
 
+constexpr size_t kAlignment = 256;  // cudaMalloc's own, and a multiple of any vector load
 constexpr size_t kHugePage = size_t{2} << 20;
 
 // Large arrays are read front to back at every step: huge pages spare them most address translations.
 std::shared_ptr<void> allocate_cpu(size_t bytes) {
-  const size_t alignment = bytes >= kHugePage ? kHugePage : 64;
+  const size_t alignment = bytes >= kHugePage ? kHugePage : kAlignment;
   const size_t rounded = (bytes + alignment - 1) / alignment * alignment;
   void* memory = std::aligned_alloc(alignment, rounded == 0 ? alignment : rounded);
   if (memory == nullptr) throw std::bad_alloc();
@@ -51,10 +52,18 @@ TensorView TensorView::rows(int64_t begin, int64_t end) const {
   const int64_t row_size = dim(0) == 0 ? 0 : numel() / dim(0);
   part.data = static_cast<char*>(data) + static_cast<size_t>(begin * row_size) * size_of(dtype);
   switch (shape.rank()) {
-    case 1: part.shape = {end - begin}; break;
-    case 2: part.shape = {end - begin, dim(1)}; break;
-    case 3: part.shape = {end - begin, dim(1), dim(2)}; break;
-    default: part.shape = {end - begin, dim(1), dim(2), dim(3)}; break;
+    case 1:
+      part.shape = {end - begin};
+      break;
+    case 2:
+      part.shape = {end - begin, dim(1)};
+      break;
+    case 3:
+      part.shape = {end - begin, dim(1), dim(2)};
+      break;
+    default:
+      part.shape = {end - begin, dim(1), dim(2), dim(3)};
+      break;
   }
   return part;
 }

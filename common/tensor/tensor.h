@@ -28,7 +28,7 @@ class Shape {
 
   int rank() const { return rank_; }
   int64_t operator[](int i) const { return dims_[static_cast<size_t>(i)]; }
-  int64_t numel() const;  // 1 for rank 0
+  int64_t numel() const;          // 1 for rank 0
   std::string to_string() const;  // "[3, 4]"
   bool operator==(const Shape&) const = default;
 
@@ -64,11 +64,13 @@ struct TensorView {
 
 using Int32View = TensorView;  // dtype i32
 
-// Owns device memory. Move-only; fresh memory is not cleared.
+// Owns device memory; copies share it. Fresh memory is not cleared and begins at a multiple of 256 bytes.
 class Tensor {
  public:
   Tensor() = default;
   Tensor(Shape shape, DType dtype, Device device = Device::cpu);
+  // What `view` shows, which `memory` keeps alive: a part of a mapped file.
+  Tensor(TensorView view, std::shared_ptr<void> memory) : memory_(std::move(memory)), view_(view) {}
 
   TensorView view() const { return view_; }
   operator TensorView() const { return view_; }  // NOLINT: a Tensor is used wherever a view is asked for

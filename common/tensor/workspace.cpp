@@ -5,7 +5,7 @@
 namespace llm {
 
 namespace {
-constexpr size_t kAlignment = 256;             // cudaMalloc's own, and a multiple of any vector load
+constexpr size_t kAlignment = 256;  // that of fresh memory
 constexpr size_t kSmallestChunk = size_t{1} << 20;
 }  // namespace
 

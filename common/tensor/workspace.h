@@ -7,13 +7,13 @@
 
 namespace llm {
 
-// A bump allocator. After the first step of a given size it allocates nothing, and the same sequence of `take` calls
+// A bump allocator. From the second step of a given size on it allocates nothing, and the same sequence of `take` calls
 // returns the same addresses, which is what a captured CUDA graph needs.
 class Workspace {
  public:
   explicit Workspace(Device device = Device::cpu) : device_(device) {}
 
-  // Uninitialized memory, valid until `reset` or the end of the surrounding Scope.
+  // Uninitialized memory at a multiple of 256 bytes, valid until `reset` or the end of the surrounding Scope.
   TensorView take(Shape shape, DType dtype);
 
   // Gives everything back. Views taken before must not be used afterwards.
@@ -22,8 +22,7 @@ class Workspace {
   // Gives back at its end what was taken since its beginning: a layer's scratch, an attention kernel's.
   class Scope {
    public:
-    explicit Scope(Workspace& workspace)
-        : workspace_(workspace), chunk_(workspace.chunk_), used_(workspace.used_) {}
+    explicit Scope(Workspace& workspace) : workspace_(workspace), chunk_(workspace.chunk_), used_(workspace.used_) {}
     ~Scope() {
       workspace_.chunk_ = chunk_;
       workspace_.used_ = used_;

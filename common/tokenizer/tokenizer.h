@@ -10,18 +10,22 @@
 
 namespace llm {
 
+class Decoding;
+
 // Byte-level BPE (GPT-2, Llama 3, Qwen, SmolLM2) and SentencePiece-style BPE (Llama 2, Mistral, TinyLlama).
+// May be used by several threads at once.
 class Tokenizer {
  public:
-  // Reads `folder`/tokenizer.json (and tokenizer_config.json where the first leaves a question open). Throws InputError
-  // naming the part that is malformed or not supported.
+  // Reads `folder`/tokenizer.json, and nothing else: where that file exists, Hugging Face's library takes no BOS or EOS
+  // rules from tokenizer_config.json either. Its `truncation` and `padding` are not applied. Throws InputError naming
+  // the part that is malformed or not supported.
   static Tokenizer load(const std::filesystem::path& folder);
   Tokenizer(Tokenizer&&) noexcept;
   Tokenizer& operator=(Tokenizer&&) noexcept;
   ~Tokenizer();
 
   // Added and special tokens in the text are recognized. `add_special_tokens`: BOS and EOS as the post-processor says.
-  // Any bytes are accepted: invalid UTF-8 is replaced by U+FFFD first, as Hugging Face's Python does on decoding input.
+  // Any bytes are accepted: invalid UTF-8 is replaced by U+FFFD first (see repair_utf8).
   std::vector<int32_t> encode(std::string_view text, bool add_special_tokens = true) const;
 
   // Invalid UTF-8 that byte tokens may form becomes U+FFFD. Ids outside the vocabulary are passed over.
@@ -29,29 +33,35 @@ class Tokenizer {
 
   int vocab_size() const;  // one more than the largest id
   bool is_special(int32_t id) const;
-  std::string token(int32_t id) const;                // as the file spells it: "Ġred", "▁red", "<0x0A>"
-  int32_t find(std::string_view token) const;         // -1: not there
+  std::string token(int32_t id) const;  // as the file spells it: "Ġred", "▁red", "<0x0A>"; "" where there is none
+  int32_t find(std::string_view token) const;  // -1: not there
 
  private:
+  friend class StreamDecoder;
   struct Parts;
   explicit Tokenizer(std::unique_ptr<Parts> parts);
   std::unique_ptr<Parts> parts_;
 };
 
-// Text as it grows, token by token: only whole UTF-8 characters come out.
+// Text as it grows, token by token: only whole UTF-8 characters come out, and only what no later token can change. A
+// run of byte tokens ("<0xE2>") comes out when it has ended.
 class StreamDecoder {
  public:
-  explicit StreamDecoder(const Tokenizer& tokenizer) : tokenizer_(tokenizer) {}
+  // The tokenizer's address may change while it lives, but it must outlive the decoder.
+  explicit StreamDecoder(const Tokenizer& tokenizer, bool skip_special_tokens = true);
+  StreamDecoder(StreamDecoder&&) noexcept;
+  StreamDecoder& operator=(StreamDecoder&&) noexcept;
+  ~StreamDecoder();
 
   // The text that this token completes, perhaps none. All parts put together equal decode() of all tokens.
   std::string push(int32_t id);
-  // What is left when no more tokens come: an unfinished character becomes U+FFFD.
+  // What is left when no more tokens come: an unfinished character becomes U+FFFD. The next push begins a new text.
   std::string finish();
 
  private:
-  const Tokenizer& tokenizer_;
-  std::vector<int32_t> ids_;  // tokens whose text is not yet all out, and those before them that shape it
-  std::string printed_;       // what of decode(ids_) is already out
+  const Tokenizer::Parts* parts_;
+  bool skip_special_tokens_;
+  std::unique_ptr<Decoding> decoding_;
 };
 
 }  // namespace llm

@@ -1,0 +1,98 @@
+#include "bench/ladder/ladder.h"
+
+#include <fmt/format.h>
+#include <spawn.h>
+#include <sys/utsname.h>
+#include <sys/wait.h>
+
+#include <algorithm>
+#include <cmath>
+#include <cstdio>
+#include <fstream>
+#include <limits>
+#include <thread>
+
+#include "common/error.h"
+#include "common/program/format.h"
+
+extern char** environ;
+
+namespace llm {
+
+std::vector<std::filesystem::path> find_chapter_programs(const std::filesystem::path& chapters_folder) {
+  std::vector<std::filesystem::path> programs;
+  std::error_code error;
+  for (const auto& entry : std::filesystem::directory_iterator(chapters_folder, error)) {
+    const std::string name = entry.path().filename().string();  // NN_name
+    const std::filesystem::path program = entry.path() / ("chapter_" + name.substr(0, 2));
+    if (std::filesystem::is_regular_file(program)) programs.push_back(program);
+  }
+  std::sort(programs.begin(), programs.end());
+  return programs;
+}
+
+int run_program_file(const std::filesystem::path& program, const std::vector<std::string>& arguments) {
+  std::vector<std::string> words = {program.string()};
+  words.insert(words.end(), arguments.begin(), arguments.end());
+  std::vector<char*> argv;
+  for (std::string& word : words) argv.push_back(word.data());
+  argv.push_back(nullptr);
+
+  pid_t child = 0;
+  const int error = posix_spawn(&child, program.c_str(), nullptr, nullptr, argv.data(), environ);
+  if (error != 0) fail_input("{}: can't be started; build it with ./run", program.string());
+  int status = 0;
+  while (waitpid(child, &status, 0) == -1 && errno == EINTR) {
+  }
+  return WIFEXITED(status) ? WEXITSTATUS(status) : 3;
+}
+
+namespace {
+
+double number_or_nan(const Json& report, const char* key) {
+  return report.has(key) ? report.at(key).number() : std::numeric_limits<double>::quiet_NaN();
+}
+
+}  // namespace
+
+std::string ladder_table(const std::vector<Json>& reports) {
+  Table table({"chapter", "time to first token", "tokens/s", "against chapter 1", "KV bytes", "same output"});
+  const double base = reports.empty() ? NAN : number_or_nan(reports.front(), "tokens_per_second");
+  for (const Json& report : reports) {
+    const double rate = number_or_nan(report, "tokens_per_second");
+    table.add({fmt::format("{} {}", report.at("chapter").integer(), report.at("technique").string()),
+               format_ms(number_or_nan(report, "ttft_ms")), format_rate(rate), format_ratio(rate / base),
+               format_bytes(number_or_nan(report, "kv_bytes")), report.at("same_output").boolean() ? "yes" : "NO"});
+  }
+  return table.to_string();
+}
+
+Json describe_machine() {
+  Json machine = Json::object();
+  std::string processor = "unknown";
+  std::ifstream cpuinfo("/proc/cpuinfo");
+  for (std::string line; std::getline(cpuinfo, line);) {
+    if (line.starts_with("model name")) {
+      processor = line.substr(std::min(line.find(": ") + 2, line.size()));
+      break;
+    }
+  }
+  machine.set("processor", processor).set("cores", static_cast<int64_t>(std::thread::hardware_concurrency()));
+  utsname system{};
+  if (uname(&system) == 0) machine.set("system", fmt::format("{} {}", system.sysname, system.machine));
+  machine.set("compiler", "g++ " __VERSION__);
+  return machine;
+}
+
+std::string describe_commit(const std::filesystem::path& folder) {
+  const std::string command =
+      fmt::format("git -C '{}' describe --always --abbrev=12 --exclude='*' --dirty=+ 2>/dev/null", folder.string());
+  std::string commit;
+  if (FILE* pipe = popen(command.c_str(), "r")) {
+    for (int c = std::fgetc(pipe); c != EOF && c != '\n'; c = std::fgetc(pipe)) commit += static_cast<char>(c);
+    pclose(pipe);
+  }
+  return commit;
+}
+
+}  // namespace llm

@@ -1,0 +1,27 @@
+// All chapters on the same prompt, side by side.
+#pragma once
+
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include "common/json/json.h"
+
+namespace llm {
+
+// The chapters' programs, in order: build/.../chapters/NN_name/chapter_NN.
+std::vector<std::filesystem::path> find_chapter_programs(const std::filesystem::path& chapters_folder);
+
+// Runs a program with its output on ours and waits for it. Returns its exit code; 3 where a signal ended it.
+int run_program_file(const std::filesystem::path& program, const std::vector<std::string>& arguments);
+
+// Chapter, technique, time to first token, tokens/s, speed against chapter 1, KV bytes, same output: one row a report.
+std::string ladder_table(const std::vector<Json>& reports);
+
+// What the numbers were measured on: processor, cores, system, compiler.
+Json describe_machine();
+
+// The commit that is checked out, with "+" where files differ from it; "" where that can't be told.
+std::string describe_commit(const std::filesystem::path& folder);
+
+}  // namespace llm

@@ -1,0 +1,87 @@
+// ./run: every chapter on the same prompt, and one table at the end.
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include "bench/ladder/ladder.h"
+#include "common/program/options.h"
+#include "common/program/program.h"
+
+namespace llm {
+namespace {
+
+// A folder that goes away with its contents.
+struct TemporaryFolder {
+  std::filesystem::path path;
+  TemporaryFolder() {
+    std::string name = (std::filesystem::temp_directory_path() / "ladder.XXXXXX").string();
+    if (mkdtemp(name.data()) == nullptr) fail_input("{}: can't be made; set TMPDIR to a folder with room", name);
+    path = name;
+  }
+  ~TemporaryFolder() {
+    std::error_code ignored;
+    std::filesystem::remove_all(path, ignored);
+  }
+};
+
+// The flags as they were given, without --json: each chapter writes a file of its own, which the ladder gathers.
+std::vector<std::string> shared_arguments(int argc, const char* const* argv) {
+  std::vector<std::string> arguments;
+  for (int i = 1; i < argc; ++i) {
+    const std::string argument = argv[i];
+    if (argument == "--json") {
+      ++i;
+    } else if (!argument.starts_with("--json=")) {
+      arguments.push_back(argument);
+    }
+  }
+  return arguments;
+}
+
+int run(int argc, const char* const* argv) {
+  OptionParser parser("./run",
+                      "All chapters on the same prompt, and one table at the end. ./run N runs chapter N alone, "
+                      "./run --list names them.");
+  const Options options = parser.parse(argc, argv);
+  if (!options.trace.empty()) fail_input("--trace belongs to one chapter; run it alone, such as ./run 2 --trace FILE");
+
+  const std::filesystem::path build = std::filesystem::read_symlink("/proc/self/exe").parent_path() / "../..";
+  const std::vector<std::filesystem::path> programs = find_chapter_programs(build / "chapters");
+  if (programs.empty()) fail_input("{}: has no chapter's program; build them with ./run", build.string());
+  const TemporaryFolder folder;
+  std::vector<std::string> arguments = shared_arguments(argc, argv);
+  std::vector<Json> reports;
+  int exit_code = 0;
+  for (const std::filesystem::path& program : programs) {
+    const std::filesystem::path json = folder.path / (program.filename().string() + ".json");
+    std::vector<std::string> with_json = arguments;
+    with_json.insert(with_json.end(), {"--json", json.string()});
+    if (!reports.empty()) fmt::print("\n");
+    std::fflush(stdout);
+    const int code = run_program_file(program, with_json);
+    if (code > 1) return code;  // it has said why
+    exit_code = std::max(exit_code, code);
+    reports.push_back(Json::parse_file(json));
+    // Chapter 1 runs once; the others compare with what it wrote.
+    if (reports.size() == 1 && options.reference.empty()) {
+      arguments.insert(arguments.end(), {"--reference", json.string()});
+    }
+  }
+  fmt::print("\nThe ladder\n{}", ladder_table(reports));
+  if (!options.json.empty()) {
+    Json ladder = Json::object();
+    Json chapters = Json::array();
+    for (const Json& report : reports) chapters.push(report);
+    ladder.set("machine", describe_machine());
+    const std::string commit = describe_commit(build);
+    commit.empty() ? ladder.set_null("commit") : ladder.set("commit", commit);
+    write_file(options.json, ladder.set("chapters", chapters).dump() + "\n");
+  }
+  return exit_code;
+}
+
+}  // namespace
+}  // namespace llm
+
+int main(int argc, char** argv) {
+  return llm::run_program([&] { return llm::run(argc, argv); });
+}

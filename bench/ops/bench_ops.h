@@ -1,0 +1,51 @@
+// What the operators' benchmarks share: the models whose shapes they use, and operands that are not zeros.
+#pragma once
+
+#include <benchmark/benchmark.h>
+
+#include <string>
+
+#include "common/tensor/tensor.h"
+
+namespace llm {
+
+struct BenchModel {
+  const char* name;
+  int64_t hidden, heads, kv_heads, head_dim, intermediate, vocab;
+  int copies;  // layers: as many weights are taken in turn, so that a cache holds no more of them than in the model
+
+  int64_t qkv() const { return (heads + 2 * kv_heads) * head_dim; }
+};
+
+// The first one's weights fit in many a processor's last cache, the second one's do not.
+inline constexpr BenchModel kBenchModels[] = {
+    {"stories", 256, 8, 8, 32, 688, 2048, 5},
+    {"llama2c-110m", 768, 12, 12, 64, 2048, 32000, 12},
+};
+
+// Numbers between −1/2 and 1/2.
+inline Tensor bench_tensor(Shape shape, DType dtype = DType::f32) {
+  Tensor tensor(shape, dtype);
+  uint32_t bits = 1;
+  for (int64_t i = 0; i < shape.numel(); ++i) {
+    bits = bits * 1664525 + 1013904223;  // Numerical Recipes' generator: quick, and random enough to be timed
+    const float value = static_cast<float>(bits >> 8) * 0x1p-24f - 0.5f;
+    if (dtype == DType::bf16) {
+      tensor.view().as<bf16>()[i] = to_bf16(value);
+    } else {
+      tensor.view().as<float>()[i] = value;
+    }
+  }
+  return tensor;
+}
+
+template <class Run>
+void register_bench(const std::string& name, Run run) {
+  benchmark::RegisterBenchmark(name.c_str(), run)->UseRealTime();
+}
+
+void register_matmul();
+void register_attention();
+void register_rowwise();
+
+}  // namespace llm

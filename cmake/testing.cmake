@@ -1,0 +1,26 @@
+# How the tests are built and registered.
+include(GoogleTest)
+
+# GoogleTest's header takes most of a test's compile time: it is compiled once. A precompiled header serves only those
+# who are compiled with the same flags, so every test gets the flags of all libraries.
+add_library(llm_test_options INTERFACE)
+target_link_libraries(llm_test_options INTERFACE llm_options GTest::gtest_main fmt::fmt OpenMP::OpenMP_CXX
+                                                 PkgConfig::PCRE2 PkgConfig::UTF8PROC)
+file(CONFIGURE OUTPUT test_header.cpp CONTENT "// Compiled for its precompiled header alone.\n")
+add_library(llm_test_header OBJECT ${CMAKE_CURRENT_BINARY_DIR}/test_header.cpp)
+target_link_libraries(llm_test_header PRIVATE llm_test_options)
+target_precompile_headers(llm_test_header PRIVATE <gtest/gtest.h> <fmt/format.h>)
+
+# llm_test(name LINK other ... LABEL label): name.cpp as a GoogleTest program, each of its tests known to ctest.
+# The label `long` keeps tests that take minutes out of a plain ./test.
+function(llm_test name)
+  cmake_parse_arguments(ARG "" "LABEL" "LINK" ${ARGN})
+  add_executable(${name} ${name}.cpp)
+  target_link_libraries(${name} PRIVATE ${ARG_LINK} llm_test_options)
+  target_precompile_headers(${name} REUSE_FROM llm_test_header)
+  gtest_discover_tests(
+    ${name}
+    WORKING_DIRECTORY ${PROJECT_SOURCE_DIR}
+    DISCOVERY_TIMEOUT 60
+    PROPERTIES LABELS "${ARG_LABEL}")
+endfunction()

@@ -1,0 +1,36 @@
+// Work shared out among threads, where it is worth their start. Results never depend on whether it is.
+#pragma once
+
+#include <omp.h>
+
+#include <cstdint>
+
+namespace llm {
+
+// Starting the threads costs some microseconds: as long as so many simple operations on numbers. Even a parallel region
+// that runs on one thread costs a good part of one, so small work must not enter any.
+constexpr bool worth_threads(int64_t operations) { return operations >= 1 << 15; }
+
+// body(i) for each i below `count`, which together are so many operations.
+template <class Body>
+void parallel_for(int64_t count, int64_t operations, const Body& body) {
+  if (!worth_threads(operations)) {
+    for (int64_t i = 0; i < count; ++i) body(i);
+    return;
+  }
+#pragma omp parallel for
+  for (int64_t i = 0; i < count; ++i) body(i);
+}
+
+// body(thread, num_threads) on each thread.
+template <class Body>
+void on_all_threads(int64_t operations, const Body& body) {
+  if (!worth_threads(operations)) {
+    body(0, 1);
+    return;
+  }
+#pragma omp parallel
+  body(omp_get_thread_num(), omp_get_num_threads());
+}
+
+}  // namespace llm

@@ -1,0 +1,78 @@
+// One generated text: its tokens, when each came, and why it ended.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <functional>
+#include <span>
+#include <vector>
+
+#include "common/model/config.h"
+#include "common/sampling/sampler.h"
+
+namespace llm {
+
+enum class FinishReason { none, stop, length, context };  // stop: an end-of-text token; context: the context is full
+
+constexpr const char* name_of(FinishReason reason) {
+  switch (reason) {
+    case FinishReason::none:
+      return "none";
+    case FinishReason::stop:
+      return "stop";
+    case FinishReason::length:
+      return "length";
+    case FinishReason::context:
+      return "context";
+  }
+  return "?";
+}
+
+struct GenerationParams {
+  int max_tokens = 200;
+  bool ignore_eos = false;
+  SamplingParams sampling;
+};
+
+// Called with each token as it is made.
+using OnToken = std::function<void(int32_t token)>;
+
+// The loop's record. `sample` is called once a token, in order; the end-of-text token is kept as the last one.
+class Generation {
+ public:
+  Generation(std::vector<int32_t> prompt, const ModelConfig& config, const GenerationParams& params);
+
+  // The next token, sampled from `logits` [vocab_size], for which `token_passes` tokens went through the model. Its
+  // time is the time since the last one.
+  int32_t sample(std::span<const float> logits, int64_t token_passes);
+
+  bool finished() const { return finish_reason_ != FinishReason::none; }
+  FinishReason finish_reason() const { return finish_reason_; }
+
+  const std::vector<int32_t>& prompt() const { return prompt_; }
+  const std::vector<int32_t>& token_ids() const { return token_ids_; }
+  const std::vector<int32_t>& all() const { return all_; }  // prompt and generated tokens together
+
+  // [num generated] milliseconds for each token; the first holds the prefill and is the time to first token.
+  const std::vector<double>& step_ms() const { return step_ms_; }
+  // [num generated] how far the two largest logits lay apart at each token.
+  const std::vector<float>& top_gaps() const { return top_gaps_; }
+  int64_t token_passes() const { return token_passes_; }  // tokens that went through the model, repeated ones too
+  double ttft_ms() const { return step_ms_.empty() ? 0.0 : step_ms_.front(); }
+  // Of the tokens after the first; NaN where there are none.
+  double tokens_per_second() const;
+
+ private:
+  std::vector<int32_t> prompt_, token_ids_, all_;
+  std::vector<double> step_ms_;
+  std::vector<float> top_gaps_;
+  int64_t token_passes_ = 0;
+  FinishReason finish_reason_ = FinishReason::none;
+  GenerationParams params_;
+  Sampler sampler_;
+  int context_length_;
+  std::vector<int32_t> eos_token_ids_;
+  std::chrono::steady_clock::time_point last_;
+};
+
+}  // namespace llm

@@ -1,0 +1,37 @@
+// A model with its tokenizer, as the command line asked for it.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "common/model/transformer.h"
+#include "common/program/options.h"
+#include "common/tokenizer/tokenizer.h"
+
+namespace llm {
+
+struct LoadedModel {
+  std::string name;  // as it was asked for
+  std::shared_ptr<const Transformer> transformer;
+  std::shared_ptr<const Tokenizer> tokenizer;  // none for random weights
+
+  const ModelConfig& config() const { return transformer->config(); }
+  // The text of tokens, special ones left out; empty where there is no tokenizer.
+  std::string text(const std::vector<int32_t>& token_ids) const;
+};
+
+// A Hugging Face folder or "random:NAME". Empty: models/stories, looked for in the current folder and then beside the
+// program and above it. Throws InputError.
+LoadedModel load_model(const std::string& name, DType dtype, Device device);
+LoadedModel load_model(const Options& options);
+
+// Throws InputError where an id is outside the model's vocabulary; `source` is the flag or file that it came from.
+void check_token_ids(const LoadedModel& model, const std::vector<int32_t>& ids, const std::string& source);
+
+// The ids of --tokens, --prompt-file or --prompt, checked against the vocabulary and the context. Random weights have
+// no tokenizer: without --tokens they get seeded random ids. Throws InputError.
+std::vector<int32_t> prompt_token_ids(const LoadedModel& model, const Options& options);
+
+}  // namespace llm

@@ -1,0 +1,64 @@
+// What a chapter says at its end: the same shape on the screen and in --json for all of them.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "common/json/json.h"
+#include "common/program/format.h"
+#include "common/program/generation.h"
+#include "common/program/loaded_model.h"
+#include "common/program/options.h"
+#include "common/program/same_output.h"
+#include "common/program/trace.h"
+
+namespace llm {
+
+struct ChapterInfo {
+  int number;
+  std::string technique;
+};
+
+// What decides, besides model, prompt and seed, which tokens come: as a report holds it in its details.
+Json settings_of(const Options& options);
+
+class Report {
+ public:
+  Report(ChapterInfo chapter, const LoadedModel& model, const Options& options);
+
+  // Time to first token, tokens/s and KV bytes of the run that is the chapter's result. Predictions of times are in
+  // milliseconds a token; NaN: none.
+  void add_generation(const Generation& generation, size_t kv_bytes, double predicted_ttft_ms,
+                      double predicted_ms_per_token);
+
+  // One of the chapter's own figures; "" where there is no prediction.
+  void add_row(const std::string& what, const std::string& predicted, const std::string& measured);
+
+  // The chapter's own fields of --json.
+  Json& details() { return details_; }
+
+  // The run that the output must equal. Chapter 1 is the reference itself and never calls this.
+  void compare(const std::vector<int32_t>& reference, const std::vector<float>& top_gaps);
+  // Near-ties of chapter 1's own run.
+  void count_near_ties(const std::vector<float>& top_gaps);
+
+  // Prints the report, writes --json and --trace, and returns the program's exit code: 1 where the output differs.
+  int finish();
+
+ private:
+  Json to_json() const;
+  Trace to_trace() const;
+
+  ChapterInfo chapter_;
+  const LoadedModel& model_;
+  const Options& options_;
+  std::vector<int32_t> prompt_, token_ids_;
+  std::vector<double> step_ms_;
+  double ttft_ms_, tokens_per_second_;
+  int64_t kv_bytes_ = 0;
+  Comparison comparison_;
+  Table table_;
+  Json details_;
+};
+
+}  // namespace llm

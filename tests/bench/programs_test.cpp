@@ -1,0 +1,246 @@
+// The programs themselves, run as a user runs them: exit codes, what is printed, what is written.
+#include <gtest/gtest.h>
+
+#include <numeric>
+
+#include "bench/perplexity/perplexity.h"
+#include "common/program/loaded_model.h"
+#include "tests/support/process.h"
+#include "tests/support/tiny_model.h"
+
+namespace llm {
+namespace {
+
+using Words = std::vector<std::string>;
+
+class Programs : public testing::Test {
+ protected:
+  static void SetUpTestSuite() {
+    ModelConfig config = tiny_config("llama");
+    config.vocab_size = 512;
+    model = temporary_root() / "tiny";
+    write_tiny_model(model, config, 1, "gpt2");
+  }
+  void SetUp() override { folder = temporary_folder(); }
+
+  // With the tiny model and a short text.
+  static Outcome run(const std::string& program, Words more) {
+    more.insert(more.end(), {"--model", model, "--max-tokens", "9", "--ignore-eos"});
+    return run_process(program, more);
+  }
+
+  // One sentence on stderr that has `part` in it, exit code 2, and no file in the test's folder.
+  void expect_refusal(const std::string& program, const Words& arguments, const std::string& part) const {
+    const testing::ScopedTrace trace(__FILE__, __LINE__, program + " ... " + part);
+    const Outcome outcome = run_process(program, arguments);
+    EXPECT_EQ(outcome.code, 2) << outcome.err;
+    EXPECT_TRUE(outcome.err.starts_with("error: ")) << outcome.err;
+    EXPECT_EQ(outcome.err.find('\n'), outcome.err.size() - 1) << outcome.err;
+    EXPECT_NE(outcome.err.find(part), std::string::npos) << outcome.err;
+    EXPECT_TRUE(std::filesystem::is_empty(folder));
+  }
+
+  std::string file(const char* name) const { return folder / name; }
+
+  inline static std::string model;
+  std::filesystem::path folder;
+};
+
+TEST_F(Programs, Chapter1) {
+  const Outcome outcome = run(CHAPTER_01_PROGRAM, {"--prompt", "red kite", "--json", file("j"), "--trace", file("t")});
+  EXPECT_EQ(outcome.code, 0);
+  EXPECT_EQ(outcome.err, "");
+  EXPECT_TRUE(outcome.out.starts_with("red kite")) << outcome.out;
+  EXPECT_NE(outcome.out.find("\n  same output as chapter 1: yes"), std::string::npos) << outcome.out;
+  const Json json = Json::parse_file(file("j"));
+  EXPECT_EQ(json.at("chapter").integer(), 1);
+  EXPECT_EQ(json.at("token_ids").size(), 9u);
+  EXPECT_EQ(json.at("kv_bytes").integer(), 0);
+  EXPECT_TRUE(json.at("same_output").boolean());
+  const int64_t prompt = json.at("prompt_tokens").integer();
+  EXPECT_EQ(json.at("details").at("token_passes").integer(), 9 * prompt + 36);
+  EXPECT_EQ(json.at("details").at("token_passes_needed").integer(), prompt + 8);
+  EXPECT_EQ(Json::parse_file(file("t")).at("traceEvents").size(), 10u);
+}
+
+TEST_F(Programs, Chapter2) {
+  const Outcome outcome = run(CHAPTER_02_PROGRAM, {"--tokens", "70,71", "--json", file("j"), "--trace", file("t")});
+  EXPECT_EQ(outcome.code, 0) << outcome.err;
+  EXPECT_NE(outcome.out.find("\n  same output as chapter 1: yes"), std::string::npos) << outcome.out;
+  const Json json = Json::parse_file(file("j")), details = json.at("details");
+  EXPECT_EQ(json.at("chapter").integer(), 2);
+  EXPECT_EQ(json.at("prompt_token_ids").dump(-1), "[70,71]");
+  EXPECT_EQ(details.at("kv_bytes_per_token").integer(), 2 * 2 * 2 * 6 * 4);
+  EXPECT_EQ(json.at("kv_bytes").integer(), 2 * 2 * 2 * 6 * 4 * 11) << "reserved for the prompt and 9 tokens";
+  EXPECT_EQ(details.at("token_passes_naive").integer(), 9 * 2 + 36);
+  EXPECT_EQ(details.at("token_passes_cached").integer(), 10);
+  EXPECT_EQ(Json::parse_file(file("t")).at("traceEvents").size(), 10u);
+  // The cost of the cache elsewhere: 2 · layers · KV heads · head_dim · 2 bytes.
+  for (const char* part : {"llama-2-7b", "524 kB", "llama-3-8b", "131 kB", "70b", "328 kB"}) {
+    EXPECT_NE(outcome.out.find(part), std::string::npos) << part << " in\n" << outcome.out;
+  }
+}
+
+TEST_F(Programs, OneTokenOnly) {
+  for (const char* program : {CHAPTER_01_PROGRAM, CHAPTER_02_PROGRAM}) {
+    const Outcome outcome =
+        run_process(program, {"--model", model, "--tokens", "3", "--max-tokens", "1", "--json", file("j")});
+    EXPECT_EQ(outcome.code, 0) << outcome.err;
+    EXPECT_TRUE(Json::parse_file(file("j")).at("tokens_per_second").is_null()) << "nothing came after the first";
+    EXPECT_EQ(outcome.out.find("nan"), std::string::npos) << outcome.out;
+  }
+}
+
+TEST_F(Programs, TheSameSeedAndAnyThreadsGiveTheSameText) {
+  std::string tokens;
+  for (const char* program : {CHAPTER_01_PROGRAM, CHAPTER_02_PROGRAM}) {
+    for (const char* threads : {"1", "2", "3"}) {
+      const Outcome outcome = run(program, {"--temperature", "1.5", "--top-k", "50", "--seed", "9223372036854775807",
+                                            "--threads", threads, "--json", file("j")});
+      ASSERT_EQ(outcome.code, 0) << outcome.err;
+      const Json json = Json::parse_file(file("j"));
+      EXPECT_EQ(json.at("seed").integer(), INT64_MAX);
+      EXPECT_EQ(json.at("threads").integer(), std::stoi(threads));
+      if (tokens.empty()) tokens = json.at("token_ids").dump();
+      EXPECT_EQ(json.at("token_ids").dump(), tokens);
+    }
+  }
+}
+
+TEST_F(Programs, Chapter2AgainstChapter1sFile) {
+  ASSERT_EQ(run(CHAPTER_01_PROGRAM, {"--json", file("one")}).code, 0);
+  EXPECT_EQ(run(CHAPTER_02_PROGRAM, {"--reference", file("one")}).code, 0);
+
+  const Json changed = Json::parse_file(file("one"));
+  std::vector<int32_t> ids;
+  changed.at("token_ids").for_each([&](const Json& id) { ids.push_back(static_cast<int32_t>(id.integer())); });
+  ids[4] = (ids[4] + 1) % 512;
+  Json(changed).set("token_ids", Json::integers(ids));
+  write_file(file("one"), changed.dump());
+  const Outcome differs = run(CHAPTER_02_PROGRAM, {"--reference", file("one"), "--json", file("two")});
+  EXPECT_EQ(differs.code, 1);
+  EXPECT_NE(differs.out.find("same output as chapter 1: no: token 4 is "), std::string::npos) << differs.out;
+  const Json two = Json::parse_file(file("two"));
+  EXPECT_FALSE(two.at("same_output").boolean());
+  EXPECT_EQ(two.at("first_difference").at("index").integer(), 4);
+}
+
+TEST_F(Programs, BadReferenceFiles) {
+  const std::filesystem::path elsewhere = temporary_root() / "references";
+  std::filesystem::create_directories(elsewhere);
+  const std::string reference = elsewhere / "one";
+  ASSERT_EQ(run(CHAPTER_01_PROGRAM, {"--json", reference}).code, 0);
+  const auto refused = [&](const Words& more, const std::string& part) {
+    Words arguments = {"--model", model, "--ignore-eos", "--json", file("two"), "--reference"};
+    arguments.insert(arguments.end(), more.begin(), more.end());
+    expect_refusal(CHAPTER_02_PROGRAM, arguments, part);
+  };
+  refused({reference, "--max-tokens", "8"}, "details.settings is not what this run uses");
+  refused({reference, "--max-tokens", "9", "--prompt", "a blue kite"}, "prompt_token_ids is not what this run uses");
+  refused({reference, "--max-tokens", "9", "--dtype", "bf16"}, "dtype is not what this run uses");
+  refused({"no/such/file"}, "no/such/file: no such file");
+  refused({model}, "is a folder, but must be a file");
+  refused({model + "/model.safetensors"}, "not valid JSON");
+  refused({model + "/config.json"}, "lacks the field \"chapter\"");
+}
+
+TEST_F(Programs, BadInput) {
+  const std::string text = temporary_root() / "text";
+  write_file(text, "A red kite.");
+  const Words with_model = {"--model", model};
+  const auto and_more = [&](Words words) {
+    words.insert(words.end(), with_model.begin(), with_model.end());
+    return words;
+  };
+  for (const char* program : {CHAPTER_01_PROGRAM, CHAPTER_02_PROGRAM, LADDER_PROGRAM}) {
+    expect_refusal(program, and_more({"--max-tokens", "0"}), "--max-tokens is \"0\"");
+    expect_refusal(program, and_more({"--top-p", "2"}), "--top-p is \"2\"");
+    expect_refusal(program, and_more({"--seed"}), "--seed");
+    expect_refusal(program, and_more({"--frobnicate"}), "--frobnicate");
+    expect_refusal(program, and_more({"--tokens", "1,x"}), "--tokens is \"1,x\"");
+    expect_refusal(program, and_more({"--tokens", "1,600"}), "--tokens has the token id 600");
+    expect_refusal(program, and_more({"--prompt", "a", "--tokens", "1"}), "exclude each other");
+    expect_refusal(program, and_more({"--prompt", ""}), "--prompt is empty");
+    expect_refusal(program, and_more({"--prompt", std::string(2000, 'x')}), "has room for 48");
+    expect_refusal(program, and_more({"--json", file("no/such/folder")}), "--json is ");
+    expect_refusal(program, and_more({"--json", folder.string()}), "a folder; name a file");
+    expect_refusal(program, {"--model", "no/such/model"}, "--model is no/such/model");
+    expect_refusal(program, {"--model", "random:no-such-shape"}, "no-such-shape");
+    expect_refusal(program, and_more({"--device", "cuda"}), "--device");
+  }
+  expect_refusal(LADDER_PROGRAM, and_more({"--trace", file("t")}), "--trace belongs to one chapter");
+  expect_refusal(PERPLEXITY_PROGRAM, with_model, "--text is missing");
+  expect_refusal(PERPLEXITY_PROGRAM, and_more({"--text", "no/such/file"}), "no/such/file: no such file");
+  expect_refusal(PERPLEXITY_PROGRAM, and_more({"--text", text, "--window", "49"}), "--window is 49");
+  expect_refusal(PERPLEXITY_PROGRAM, and_more({"--text", text, "--window", "1"}), "--window is 1");
+  expect_refusal(PERPLEXITY_PROGRAM, and_more({"--text", text, "--window", "8", "--stride", "8"}), "--stride is 8");
+  expect_refusal(PERPLEXITY_PROGRAM, and_more({"--text", text, "--json", file("no/such/folder")}), "--json is ");
+  expect_refusal(PERPLEXITY_PROGRAM, {"--text", text, "--model", "no/such/model"}, "--model is no/such/model");
+  write_file(text, "<|endoftext|>\n\n");
+  expect_refusal(PERPLEXITY_PROGRAM, and_more({"--text", text}), "has no token to score");
+}
+
+TEST_F(Programs, HelpIsASuccess) {
+  for (const char* program : {CHAPTER_01_PROGRAM, CHAPTER_02_PROGRAM, LADDER_PROGRAM, PERPLEXITY_PROGRAM}) {
+    const Outcome outcome = run_process(program, {"--help"});
+    EXPECT_EQ(outcome.code, 0);
+    EXPECT_NE(outcome.out.find("--model"), std::string::npos);
+    EXPECT_EQ(outcome.err, "");
+  }
+}
+
+TEST_F(Programs, TheLadderRunsAllChaptersOnOnePrompt) {
+  const Outcome outcome = run(LADDER_PROGRAM, {"--prompt", "red kite", "--json", file("ladder.json")});
+  EXPECT_EQ(outcome.code, 0) << outcome.err;
+  EXPECT_NE(outcome.out.find("\nThe ladder\n"), std::string::npos);
+  const Json json = Json::parse_file(file("ladder.json"));
+  EXPECT_TRUE(json.at("machine").is_object());
+  EXPECT_TRUE(json.at("commit").is_string() || json.at("commit").is_null());
+  const Json chapters = json.at("chapters");
+  ASSERT_GE(chapters.size(), 2u);
+  for (size_t i = 0; i < chapters.size(); ++i) {
+    EXPECT_EQ(chapters.at(i).at("chapter").integer(), static_cast<int64_t>(i) + 1);
+    EXPECT_EQ(chapters.at(i).at("token_ids").dump(), chapters.at(0).at("token_ids").dump());
+    EXPECT_TRUE(chapters.at(i).at("same_output").boolean());
+    EXPECT_NE(outcome.out.find(chapters.at(i).at("technique").string()), std::string::npos);
+  }
+}
+
+TEST_F(Programs, PerplexityIsTheMeanLossOfTheDocuments) {
+  const std::string text = file("text.txt");
+  write_file(text, "A red kite.\n<|endoftext|>\nTom had a blue kite and a red one, and both were torn.\n");
+  const Outcome outcome = run_process(PERPLEXITY_PROGRAM, {"--model", model, "--text", text, "--window", "12",
+                                                           "--stride", "5", "--json", file("p.json")});
+  ASSERT_EQ(outcome.code, 0) << outcome.err;
+  const LoadedModel loaded = load_model(model, DType::f32, Device::cpu);
+  double sum = 0.0;
+  size_t count = 0;
+  for (const char* document : {"A red kite.", "Tom had a blue kite and a red one, and both were torn."}) {
+    const std::vector<double> losses = token_losses(*loaded.transformer, loaded.tokenizer->encode(document), 12, 5);
+    sum = std::accumulate(losses.begin(), losses.end(), sum);
+    count += losses.size();
+  }
+  const Json json = Json::parse_file(file("p.json"));
+  EXPECT_EQ(json.at("documents").integer(), 2);
+  EXPECT_EQ(json.at("tokens").integer(), static_cast<int64_t>(count));
+  EXPECT_EQ(json.at("window").integer(), 12);
+  EXPECT_EQ(json.at("stride").integer(), 5);
+  const double loss = sum / static_cast<double>(count);
+  EXPECT_NEAR(json.at("loss").number(), loss, 1e-12);
+  EXPECT_NEAR(json.at("perplexity").number(), std::exp(loss), 1e-9);
+  EXPECT_NEAR(json.at("loss_per_byte").number(), sum / (11 + 54), 1e-12) << "of the documents, without separators";
+}
+
+// Weights of a real shape, no tokenizer: the ids are shown.
+TEST_F(Programs, RandomWeights) {
+  const Outcome outcome = run_process(CHAPTER_02_PROGRAM, {"--model", "random:llama2c-15m", "--max-tokens", "2",
+                                                           "--dtype", "bf16", "--json", file("j")});
+  ASSERT_EQ(outcome.code, 0) << outcome.err;
+  const Json json = Json::parse_file(file("j"));
+  EXPECT_EQ(json.at("model").string(), "random:llama2c-15m");
+  EXPECT_EQ(json.at("prompt_tokens").integer(), 16);
+  EXPECT_EQ(json.at("text").string(), "");
+}
+
+}  // namespace
+}  // namespace llm

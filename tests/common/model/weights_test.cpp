@@ -1,0 +1,116 @@
+#include "common/model/weights.h"
+
+#include <gtest/gtest.h>
+
+#include "common/model/random_weights.h"
+#include "common/model/safetensors.h"
+#include "tests/common/model/editable_model.h"
+#include "tests/support/expect_close.h"
+#include "tests/support/temporary_folder.h"
+
+namespace llm {
+namespace {
+
+ModelConfig small_config() {
+  ModelConfig config;
+  config.hidden_size = 8;
+  config.num_layers = 2;
+  config.num_heads = 2;
+  config.num_kv_heads = 1;
+  config.head_dim = 6;
+  config.intermediate_size = 5;
+  config.vocab_size = 10;
+  config.context_length = 16;
+  return config;
+}
+
+// What x · matrixᵀ is for the unit vectors x: the matrix, whatever its layout.
+std::vector<double> unpacked(const Matrix& matrix) {
+  const Tensor x({matrix.in_features, matrix.in_features}, DType::f32);
+  const Tensor out({matrix.in_features, matrix.out_features}, DType::f32);
+  float* values = x.view().as<float>();
+  for (int64_t i = 0; i < x.view().numel(); ++i) values[i] = i % (matrix.in_features + 1) == 0 ? 1.0f : 0.0f;
+  cpu::matmul(x, matrix, {}, out);
+  std::vector<double> rows;
+  for (int64_t o = 0; o < matrix.out_features; ++o) {
+    for (int64_t i = 0; i < matrix.in_features; ++i)
+      rows.push_back(out.view().as<float>()[i * matrix.out_features + o]);
+  }
+  return rows;
+}
+
+std::vector<double> stacked(WeightSource& source, const std::vector<std::string>& names,
+                            const std::vector<Shape>& shapes) {
+  std::vector<double> all;
+  for (size_t i = 0; i < names.size(); ++i) {
+    const std::vector<double> part = to_doubles(source.get(names[i], shapes[i]));
+    all.insert(all.end(), part.begin(), part.end());
+  }
+  return all;
+}
+
+TEST(Weights, StacksWhatIsReadTogether) {
+  ModelConfig config = small_config();
+  config.attention_bias = config.qk_norm = true;
+  const auto source = make_random_weights(1);
+  const Weights weights = load_weights(config, *source, ops_for(Device::cpu), DType::f32);
+  ASSERT_EQ(weights.layers.size(), 2u);
+  const LayerWeights& layer = weights.layers[1];
+  const std::string attention = "model.layers.1.self_attn.", mlp = "model.layers.1.mlp.";
+  EXPECT_EQ(unpacked(layer.qkv),
+            stacked(*source, {attention + "q_proj.weight", attention + "k_proj.weight", attention + "v_proj.weight"},
+                    {{12, 8}, {6, 8}, {6, 8}}));
+  EXPECT_EQ(to_doubles(layer.qkv_bias),
+            stacked(*source, {attention + "q_proj.bias", attention + "k_proj.bias", attention + "v_proj.bias"},
+                    {{12}, {6}, {6}}));
+  EXPECT_EQ(unpacked(layer.attention_out), stacked(*source, {attention + "o_proj.weight"}, {{8, 12}}));
+  EXPECT_EQ(unpacked(layer.gate_up),
+            stacked(*source, {mlp + "gate_proj.weight", mlp + "up_proj.weight"}, {{5, 8}, {5, 8}}));
+  EXPECT_EQ(unpacked(layer.down), stacked(*source, {mlp + "down_proj.weight"}, {{8, 5}}));
+  EXPECT_EQ(layer.k_norm.view().shape, Shape{6});
+  EXPECT_EQ(unpacked(weights.lm_head), stacked(*source, {"lm_head.weight"}, {{10, 8}}));
+  EXPECT_EQ(to_doubles(weights.embedding), stacked(*source, {"model.embed_tokens.weight"}, {{10, 8}}));
+}
+
+TEST(Weights, ATiedOutputIsTheEmbedding) {
+  ModelConfig config = small_config();
+  config.tied_embeddings = true;
+  const auto source = make_random_weights(1);
+  const Weights weights = load_weights(config, *source, ops_for(Device::cpu), DType::f32);
+  EXPECT_EQ(unpacked(weights.lm_head), to_doubles(weights.embedding));
+}
+
+TEST(Weights, ATiedModelNeedsNoOutputMatrixAndIgnoresOne) {
+  const auto folder = temporary_folder();
+  EditableModel model;
+  model.config.set("tie_word_embeddings", true);
+  for (const char* name : {"lm_head.weight", "unused.weight"}) {
+    model.entry("lm_head.weight").name = name;
+    model.write(folder);
+    SafetensorsFolder source(folder);
+    const Weights weights = load_weights(ModelConfig::load(folder), source, ops_for(Device::cpu), DType::f32);
+    EXPECT_EQ(unpacked(weights.lm_head), to_doubles(weights.embedding));
+  }
+}
+
+TEST(Weights, CountsTheBytesOfAStep) {
+  for (const DType dtype : {DType::f32, DType::bf16}) {
+    ModelConfig config = small_config();
+    const auto source = make_random_weights(1);
+    const Ops& ops = ops_for(Device::cpu);
+    // Q on K on V 24 · 8, out 8 · 12, gate on up 10 · 8, down 8 · 5; the output matrix 10 · 8
+    const size_t matrices = 2 * (192 + 96 + 80 + 40) + 80;
+    const size_t norms = 2 * 2 * 8 + 8, embedding_row = 8;
+    const size_t plain = matrices * size_of(dtype) + norms * 4 + embedding_row * 2;
+    EXPECT_EQ(load_weights(config, *source, ops, dtype).bytes_per_step(), plain);
+    config.tied_embeddings = true;
+    EXPECT_EQ(load_weights(config, *source, ops, dtype).bytes_per_step(), plain);
+    config.attention_bias = true;
+    EXPECT_EQ(load_weights(config, *source, ops, dtype).bytes_per_step(), plain + 2 * 24 * 4);
+    config.qk_norm = true;
+    EXPECT_EQ(load_weights(config, *source, ops, dtype).bytes_per_step(), plain + 2 * (24 + 12) * 4);
+  }
+}
+
+}  // namespace
+}  // namespace llm

@@ -1,0 +1,121 @@
+#!/usr/bin/env bash
+# tools/pages.py on a small made-up project, and on pages with one mistake each.
+set -euo pipefail
+root=$1
+. "$root/tests/tools/expect.sh"
+if ! python3 -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then
+  echo "skipped: there is no Python 3.11"
+  exit 77
+fi
+tree=$(mktemp -d)
+trap 'rm -rf "$tree"' EXIT
+mkdir -p "$tree/docs" "$tree/bench/results" "$tree/src"
+
+pages() { python3 "$root/tools/pages.py" "$1" "$tree"; }
+page() { printf '%s\n' "$@" >"$tree/docs/page.md"; }
+# changed FILE SED: the file with something changed in it.
+changed() { sed -i "$2" "$tree/$1"; }
+
+cat >"$tree/src/a.cpp" <<'TEXT'
+int one() {
+  // region: body
+  const int x = 1;
+  if (x) {
+    return x;
+  }
+  // endregion
+}
+TEXT
+cat >"$tree/bench/results/ladder.json" <<'TEXT'
+{"machine": {"processor": "a processor"}, "chapters": [
+  {"chapter": 1, "technique": "slow", "prompt_tokens": 2, "token_ids": [1, 2, 3], "ttft_ms": 2, "tokens_per_second": 4,
+   "kv_bytes": 0, "same_output": true, "nothing": null,
+   "details": {"token_passes": 5150, "token_passes_needed": 101, "step_ms": [2.0, 4.0, 6.0]}},
+  {"chapter": 2, "technique": "fast", "prompt_tokens": 2, "token_ids": [1, 2, 3], "ttft_ms": 1, "tokens_per_second": 50,
+   "kv_bytes": 20480, "same_output": true, "details": {"step_ms": [2.0, 1.0, 1.0]}}]}
+TEXT
+
+# number EXPRESSION TEXT: what a number becomes.
+number() {
+  page "x <!-- number: ladder.json $1 --><!-- /number -->"
+  expect "number $1" 0 "changed: " pages update
+  expect "number $1" 0 "-->$2<!--" cat "$tree/docs/page.md"
+  expect "number $1, once more" 0 "nothing has changed" pages update
+  expect "number $1, checked" 0 "are as their sources" pages check
+}
+number 'chapters[0].details.token_passes | count' 5,150
+number 'chapters[chapter=2].kv_bytes | bytes' '20.5 kB'
+number 'chapters[0].details.token_passes_needed / chapters[0].details.token_passes | percent' 1.96%
+number 'last(chapters[0].details.step_ms) / median(chapters[1].details.step_ms) | ratio' 6.00×
+number 'len(chapters[0].token_ids) | count' 3
+number 'machine.processor | text' 'a processor'
+number 'chapters[0].nothing | count' 'not measured'
+number 'chapters[chapter=3].kv_bytes | bytes' 'not measured'
+
+page 'x <!-- number: absent.json a.b | count --><!-- /number -->' '<!-- code: bench/results/absent.txt -->' '<!-- /code -->'
+expect "files that are not there yet" 0 "changed: " pages update
+expect "files that are not there yet" 0 "-->not measured<!--" cat "$tree/docs/page.md"
+
+page '<!-- code: src/a.cpp body -->' '<!-- /code -->' '' '<!-- code: src/a.cpp -->' '<!-- /code -->' '' \
+  '<!-- table: ladder -->' '<!-- /table -->'
+expect "code and table" 0 "changed: docs/page.md" pages update
+output=$(cat "$tree/docs/page.md")
+for text in $'```cpp\nconst int x = 1;\nif (x) {\n  return x;\n}\n```' '[`src/a.cpp`](../src/a.cpp)' \
+  '| 2 fast | 12.5× | 0.50× | 20.5 kB | yes |'; do
+  if [[ $output != *"$text"* ]]; then
+    printf 'FAILED: the page lacks\n%s\n' "$text"
+    failures=$((failures + 1))
+  fi
+done
+refuse "whole file" "region"
+cp "$tree/docs/page.md" "$tree/right.txt"
+
+# What drifts is named with its line, and update mends it.
+drift() {
+  expect "$1" 1 "$2" pages check
+  expect "$1, mended" 0 "changed: docs" pages update
+  expect "$1, mended" 0 "are as their sources" pages check
+}
+changed src/a.cpp 's/x = 1/x = 2/'
+drift "code that changed" "docs/page.md:1: code src/a.cpp body is out of date"
+changed docs/page.md 's/12.5×/13.5×/'
+drift "a table edited by hand" "table ladder is out of date"
+changed bench/results/ladder.json 's/4.0, 6/5.0, 6/'
+drift "a plot whose results changed" "docs/results/time-per-token.svg: is not what its results give"
+page 'x <!-- number: ladder.json chapters[0].kv_bytes | count -->7<!-- /number -->'
+drift "a number edited by hand" 'docs/page.md:1: number ladder.json chapters[0].kv_bytes | count is "7", but should be "0"'
+
+# mistake TEXT LINE...: a page of these lines has a mistake that neither command overlooks.
+mistake() {
+  local text=$1
+  shift
+  page "$@"
+  expect "mistake: $*" 1 "$text" pages check
+  expect "mistake: $*" 1 "$text" pages update
+}
+mistake 'docs/page.md:2: ladder.json has no token_pass' 'a' 'x <!-- number: ladder.json chapters[0].details.token_pass | count --><!-- /number -->'
+mistake 'was not measured on a GPU' 'x <!-- number: ladder.json chapters[0].ttft_ms | ms --><!-- /number -->'
+mistake 'there is no format colour' 'x <!-- number: ladder.json chapters[0].ttft_ms | colour --><!-- /number -->'
+mistake 'there is no function mean' 'x <!-- number: ladder.json mean(chapters[0].details.step_ms) | ratio --><!-- /number -->'
+mistake 'ends the paragraph' '<!-- number: ladder.json chapters[0].kv_bytes | count -->0<!-- /number -->'
+mistake 'is not closed' 'x <!-- number: ladder.json chapters[0].kv_bytes | count -->0'
+mistake 'is not closed' '<!-- table: ladder -->' 'x <!-- number: ladder.json chapters[0].kv_bytes | count -->0<!-- /number -->' '<!-- /table -->'
+mistake 'has 0 regions tail' '<!-- code: src/a.cpp tail -->' '<!-- /code -->'
+mistake 'there is no file src/b.cpp' '<!-- code: src/b.cpp -->' '<!-- /code -->'
+mistake 'there is no table other' '<!-- table: other -->' '<!-- /table -->'
+mistake 'docs/page.md:1: the link to b.md leads nowhere' '[b](b.md)'
+mistake 'the link to drawings/no.svg leads nowhere' '![b](drawings/no.svg)'
+mistake 'leads out of the project' '[b](../../)'
+mistake 'has no heading #beta' '# Alpha' '[b](#beta)'
+
+page '# One & two: `three`' '[a](#one--two-three) [b](page.md#one--two-three) [c](https://example.org/x)' '`[d](nowhere)`' \
+  '```' '[e](nowhere)' '```'
+expect "links that are right" 0 "are as their sources" pages check
+
+printf '{"chapters": [' >"$tree/bench/results/ladder.json"
+expect "results cut short" 1 "ladder.json is not JSON" pages check
+printf '{"chapters": [{"chapter": 1}]}' >"$tree/bench/results/ladder.json"
+rm -r "$tree/docs/results"
+page '<!-- table: measured_naive -->' '<!-- /table -->'
+expect "results that lack a field" 1 "the results lack 'details', which the table measured_naive shows" pages check
+finish

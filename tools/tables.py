@@ -1,0 +1,171 @@
+"""The tables of the pages: a small function each, which makes Markdown of the stored results.
+
+What was measured on a CPU that is shared with others is shown as ratios within one run, counts and bytes.
+"""
+
+from statistics import median
+
+from results import NOT_MEASURED, format_bytes, format_count, format_percent, format_ratio
+
+TABLES = {}
+
+
+def table(function):
+    TABLES[function.__name__] = function
+    return function
+
+
+def draw_table(header, rows):
+    """A Markdown table; None in a cell was not measured."""
+    lines = [header, ["---"] + ["---:"] * (len(header) - 1)]
+    lines += [[NOT_MEASURED if cell is None else cell for cell in row] for row in rows]
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+
+
+def ratio(value, base):
+    """How many times `base` a value is; None where one of the two was not measured."""
+    return None if value is None or base is None else format_ratio(value / base)
+
+
+def growth(values):
+    """How much larger the last tenth of a list is than the first, by their medians. What is at 0 is left out: the first
+    step also warms the caches up, or is the prefill."""
+    values = values[1:]
+    tenth = max(1, len(values) // 10)
+    return median(values[-tenth:]) / median(values[:tenth])
+
+
+@table
+def ladder(results):
+    """What ./run prints at its end, in ratios."""
+    header = ["", "tokens/s against chapter 1", "time to first token against chapter 1", "KV bytes", "same output"]
+    chapters = results.find("ladder.json", "chapters")
+    if not chapters:
+        return NOT_MEASURED
+    base = chapters[0]
+    rows = []
+    for report in chapters:
+        rows.append(
+            [
+                f"{report['chapter']} {report['technique']}",
+                ratio(report["tokens_per_second"], base["tokens_per_second"]),
+                ratio(report["ttft_ms"], base["ttft_ms"]),
+                format_bytes(report["kv_bytes"]),
+                "yes" if report["same_output"] else "NO",
+            ]
+        )
+    return draw_table(header, rows)
+
+
+GROWTH = "time per token, last tenth against first tenth"
+
+
+def rate_rows(report):
+    """What was measured, as a multiple of what was predicted, for the two times that every chapter reports."""
+    details = report["details"]
+    first, rate = details["predicted_ttft_ms"], details["predicted_tokens_per_second"]
+    return [
+        ["time to first token, as a multiple of the predicted", "1×", ratio(report["ttft_ms"], first)],
+        ["tokens/s after the first, as a multiple of the predicted", "1×", ratio(report["tokens_per_second"], rate)],
+    ]
+
+
+@table
+def measured_naive(results):
+    report = results.chapter(1)
+    if not report:
+        return NOT_MEASURED
+    details = report["details"]
+    prompt, generated = report["prompt_tokens"], len(report["token_ids"])
+    lengths = [prompt + i for i in range(generated)]
+    rows = [
+        ["token passes", format_count(sum(lengths)), format_count(details["token_passes"])],
+        [GROWTH, format_ratio(growth(lengths)), format_ratio(growth(details["step_ms"]))],
+    ]
+    return draw_table(["", "predicted", "measured"], rows + rate_rows(report))
+
+
+@table
+def measured_cached(results):
+    naive, report = results.chapter(1), results.chapter(2)
+    if not naive or not report:
+        return NOT_MEASURED
+    details = report["details"]
+    prompt, generated = report["prompt_tokens"], len(report["token_ids"])
+    slots = prompt + details["settings"]["max_tokens"]
+    used = prompt + generated - 1
+    rate = "predicted_tokens_per_second"
+    rows = [
+        ["token passes", format_count(used), format_count(details["token_passes_cached"])],
+        [GROWTH, "1×", format_ratio(growth(details["step_ms"]))],
+        ["tokens/s against chapter 1", ratio(details[rate], naive["details"][rate]),
+         ratio(report["tokens_per_second"], naive["tokens_per_second"])],
+        ["KV bytes reserved", format_bytes(details["kv_bytes_per_token"] * slots), format_bytes(report["kv_bytes"])],
+        ["of them used at the end", "", f"{format_percent(used / slots)} ({used} of {slots} tokens)"],
+    ]  # fmt: skip
+    return draw_table(["", "predicted", "measured"], rows + rate_rows(report))
+
+
+@table
+def kv_cost(results):
+    """What the cache costs in models that are in use, as chapter 2's program computed it."""
+    report = results.chapter(2)
+    models = report and report["details"].get("real_models")
+    if not models:
+        return NOT_MEASURED
+    header = ["bf16", "layers", "KV heads", "head_dim", "bytes a token", "4,096 tokens", "131,072 tokens"]
+    rows = []
+    for model in models:
+        token = model["kv_bytes_per_token"]
+        sizes = [str(model[key]) for key in ("layers", "kv_heads", "head_dim")]
+        bytes_of = [format_bytes(length * token) for length in (4096, 131072)]
+        rows.append([model["name"], *sizes, format_count(token), *bytes_of])
+    return draw_table(header, rows)
+
+
+def benchmark_medians(report):
+    """Of Google Benchmark's JSON: the median of each counter over the repetitions, by the benchmark's name."""
+    values = {}
+    for run in report["benchmarks"]:
+        if run.get("run_type") == "aggregate":
+            continue
+        for counter in ("tokens_per_second", "bytes_per_second"):
+            if counter in run:
+                values.setdefault((run["run_name"].removesuffix("/real_time"), counter), []).append(run[counter])
+    return {key: median(series) for key, series in values.items()}
+
+
+@table
+def speed(results):
+    """Decode and prefill of models of several sizes, against what bounds them and against peers in the same run."""
+    report = results.load("speed.json")
+    if not report:
+        return NOT_MEASURED
+    medians = benchmark_medians(report)
+
+    def against(name, other, counter="tokens_per_second"):
+        value, base = medians.get((name, counter)), medians.get((other, counter))
+        return None if value is None or base is None else value / base
+
+    def cell(form, value):
+        return "" if value is None else form(value)
+
+    rows = []
+    for name, counter in medians:
+        what, _, model = name.partition("/")
+        if what != "decode" or counter != "tokens_per_second":
+            continue
+        shape, _, dtype = model.partition("/")
+        rows.append(
+            [
+                f"{shape}, {dtype}",
+                cell(format_percent, against(name, f"read/{model}", "bytes_per_second")),
+                cell(format_ratio, against(name, f"decode/{shape}/f32")),
+                cell(format_ratio, against(f"prefill/{model}", name)),
+                cell(format_ratio, against(name, f"openblas_decode/{model}")),
+                cell(format_ratio, against(f"prefill/{model}", f"openblas_prefill/{model}")),
+            ]
+        )
+    header = ["model", "decode: share of reading speed", "decode, against f32", "prefill tokens/s against decode",
+              "decode against OpenBLAS", "prefill against OpenBLAS"]  # fmt: skip
+    return draw_table(header, rows)
