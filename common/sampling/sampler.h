@@ -22,9 +22,9 @@ int32_t argmax(std::span<const float> logits);
 // Largest value minus second largest: how near the greedy choice was to a tie.
 float top_gap(std::span<const float> logits);
 
-// The distribution that is really drawn from, [vocab_size], summing to 1: temperature, then top-k, top-p and min-p, each
-// on the renormalized result of the one before. Of equally likely tokens the lower id stays first. With temperature 0
-// all is on the argmax.
+// The distribution that is really drawn from, [vocab_size], summing to 1: temperature, then top-k, top-p and min-p,
+// each on the renormalized result of the one before. Of equally likely tokens the lower id stays first. With
+// temperature 0 all is on the argmax.
 std::vector<double> token_distribution(std::span<const float> logits, const SamplingParams& params);
 
 // One request's sampler. Same seed, same logits: same tokens, on every machine and thread count.
