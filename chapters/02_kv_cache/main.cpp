@@ -18,15 +18,26 @@
 namespace llm {
 namespace {
 
-// What the cache costs in models that are in use: bytes a token, and for one text of the longest kind.
-std::string draw_real_models() {
-  Table table({"bf16 KV cache", "layers", "KV heads", "head_dim", "a token", "4,096 tokens"});
+// What a bf16 cache costs in models that are in use.
+Json describe_real_models() {
+  Json models = Json::array();
   for (const char* name : {"llama-2-7b", "llama-3-8b", "llama-3-70b"}) {
     const ModelConfig c = random_shape(name);
-    const int64_t bytes = c.kv_bytes_per_token(size_of(DType::bf16));
-    table.add({name, fmt::format("{}", c.num_layers), fmt::format("{}", c.num_kv_heads), fmt::format("{}", c.head_dim),
-               format_bytes(static_cast<double>(bytes)), format_bytes(static_cast<double>(4096 * bytes))});
+    Json model = Json::object();
+    model.set("name", name).set("layers", c.num_layers).set("kv_heads", c.num_kv_heads).set("head_dim", c.head_dim);
+    models.push(model.set("kv_bytes_per_token", c.kv_bytes_per_token(size_of(DType::bf16))));
   }
+  return models;
+}
+
+std::string draw_real_models(const Json& models) {
+  Table table({"bf16 KV cache", "layers", "KV heads", "head_dim", "a token", "4,096 tokens"});
+  models.for_each([&](Json model) {
+    const double bytes = model.at("kv_bytes_per_token").number();
+    const auto count = [&](const char* key) { return format_count(model.at(key).integer()); };
+    table.add({model.at("name").string(), count("layers"), count("kv_heads"), count("head_dim"), format_bytes(bytes),
+               format_bytes(4096.0 * bytes)});
+  });
   return table.to_string();
 }
 
@@ -62,7 +73,9 @@ int run(int argc, const char* const* argv) {
   const MachineRates rates = measure_rates(model);
   fmt::print("\ntime per token, chapter 1:\n{}", draw_bars(naive.step_ms));
   fmt::print("\ntime per token, chapter 2:\n{}", draw_bars(generation.step_ms()));
-  fmt::print("\nwhat the cache costs elsewhere, 2 · layers · KV heads · head_dim · 2 bytes:\n{}", draw_real_models());
+  const Json real_models = describe_real_models();
+  fmt::print("\nwhat the cache costs elsewhere, 2 · layers · KV heads · head_dim · 2 bytes:\n{}",
+             draw_real_models(real_models));
 
   const int64_t kv_bytes_per_token = config.kv_bytes_per_token(size_of(options.dtype));
   Report report({2, "KV cache"}, loaded, options);
@@ -78,7 +91,8 @@ int run(int argc, const char* const* argv) {
   report.details()
       .set("kv_bytes_per_token", kv_bytes_per_token)
       .set("token_passes_naive", naive_passes)
-      .set("token_passes_cached", generation.token_passes());
+      .set("token_passes_cached", generation.token_passes())
+      .set("real_models", real_models);
   report.compare(naive.token_ids, naive.top_gaps);
   return report.finish();
 }

@@ -156,11 +156,13 @@ TEST(Draw, TakesTheTokenAtWhichTheSumExceedsTheNumber) {
 }
 
 TEST(Draw, RoundingNeverFallsOffTheEnd) {
-  const std::vector<double> thirds(10, 0.1);  // their sum in doubles lies below 1
+  std::vector<double> tenths(10, 0.1);  // their sum in doubles lies below 1
   double sum = 0.0;
-  for (const double p : thirds) sum += p;
+  for (const double p : tenths) sum += p;
   ASSERT_LE(sum, std::nextafter(1.0, 0.0));
-  EXPECT_EQ(draw(thirds, std::nextafter(1.0, 0.0)), 9);
+  EXPECT_EQ(draw(tenths, std::nextafter(1.0, 0.0)), 9);
+  tenths.push_back(0.0);
+  EXPECT_EQ(draw(tenths, std::nextafter(1.0, 0.0)), 9) << "not 10, which is impossible";
 }
 
 // Pearson's chi-square of the counts against the distribution; infinite where something impossible came.
