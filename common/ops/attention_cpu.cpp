@@ -54,7 +54,7 @@ struct HeadAttention {
   const int32_t* slots;  // [num_keys]
   int64_t num_keys, head_dim;
 
-  // scores[j] = q · k_j / sqrt(head_dim) for Keys neighboring j: several, so that their chains of additions overlap.
+  // scores[j] = q · k_j / sqrt(head_dim) for Keys neighboring j.
   template <int Keys>
   void score(const float* q, int64_t j, float* scores) const {
     const T* keys[Keys];
@@ -63,7 +63,6 @@ struct HeadAttention {
     int64_t d = 0;
     for (; d + kLanes <= head_dim; d += kLanes) {
       const Vec q_part = load(q + d);
-#pragma GCC unroll 8
       for (int i = 0; i < Keys; ++i) sums[i] += q_part * load(keys[i] + d);
     }
     const float scale = 1.0f / std::sqrt(static_cast<float>(head_dim));
@@ -105,7 +104,7 @@ struct HeadAttention {
   // region: one_query
   void run(const float* q, float* scores, float* out) const {
     int64_t j = 0;
-    for (; j + 8 <= num_keys; j += 8) score<8>(q, j, scores);
+    for (; j + 4 <= num_keys; j += 4) score<4>(q, j, scores);
     for (; j < num_keys; ++j) score<1>(q, j, scores);
 
     const float factor = 1.0f / exponentiate(scores);

@@ -3,7 +3,6 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
-#include <numeric>
 #include <thread>
 
 namespace llm {
@@ -96,7 +95,6 @@ TEST(Generation, ReasonsHaveAnOrder) {
 
 TEST(Generation, TimesAreSinceTheLastToken) {
   using namespace std::chrono_literals;
-  const auto start = std::chrono::steady_clock::now();
   Generation generation({1}, config_of(100, {}), {.max_tokens = 10, .ignore_eos = false, .sampling = {}});
   std::this_thread::sleep_for(60ms);
   generation.sample(wanting(0), 1);
@@ -104,9 +102,7 @@ TEST(Generation, TimesAreSinceTheLastToken) {
     std::this_thread::sleep_for(20ms);
     generation.sample(wanting(0), 1);
   }
-  const std::chrono::duration<double, std::milli> elapsed = std::chrono::steady_clock::now() - start;
   ASSERT_EQ(generation.step_ms().size(), 3u);
-  EXPECT_LE(std::accumulate(generation.step_ms().begin(), generation.step_ms().end(), 0.0), elapsed.count());
   EXPECT_GE(generation.ttft_ms(), 60.0);
   EXPECT_EQ(generation.ttft_ms(), generation.step_ms()[0]);
   EXPECT_GE(generation.step_ms()[1], 20.0);

@@ -125,16 +125,6 @@ TEST(Workspace, AScopeThatGrewItGivesBackToo) {
   EXPECT_EQ(before.as<int32_t>()[4], 99);
 }
 
-TEST(Workspace, WhatGrewInPiecesIsOnePieceAfterReset) {
-  Workspace workspace;
-  for (int i = 0; i < 3; ++i) workspace.take({kMegabyte}, DType::i32);
-  const auto capacity = static_cast<int64_t>(workspace.capacity());
-  workspace.reset();
-  const TensorView whole = workspace.take({capacity / 4}, DType::i32);
-  std::memset(whole.data, 0, whole.nbytes());
-  EXPECT_EQ(static_cast<int64_t>(workspace.capacity()), capacity);
-}
-
 TEST(Workspace, TakesNothing) {
   Workspace workspace;
   EXPECT_EQ(workspace.capacity(), 0u);
