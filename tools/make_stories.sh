@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # tools/make_stories.sh CORPUS: makes models/stories and models/stories-draft anew, on a machine with a GPU.
-# CORPUS is a folder with texts to train on, tinystories_train*.txt, and one to hold out, tinystories_valid.txt, all with
-# a line <|endoftext|> after every story; the tokenizer, the teachers and what they write are left there too.
+# CORPUS is a folder with texts to train on, tinystories_train*.txt, and one to hold out, tinystories_valid.txt, each
+# with a line <|endoftext|> after every story; the tokenizer, the teachers and what they write are left there too.
 # The models in the repository were trained by time; here stand the steps that they made in it.
 set -euo pipefail
 if (($# != 1)) || [[ ! -d $1 ]]; then
@@ -12,7 +12,10 @@ corpus=$(cd -- "$1" && pwd)
 cd "$(dirname -- "$(dirname -- "$(readlink -f -- "${BASH_SOURCE[0]}")")")"
 text=("$corpus"/tinystories_train*.txt)
 for file in "${text[@]}" "$corpus/tinystories_valid.txt"; do
-  [[ -f $file ]] || { echo "$file is missing; tools/train_stories.py --help says where anyone gets the text" >&2; exit 2; }
+  if [[ ! -f $file ]]; then
+    echo "$file is missing; tools/train_stories.py --help says where anyone gets the text" >&2
+    exit 2
+  fi
 done
 
 make() { python3 tools/train_stories.py "$@"; }

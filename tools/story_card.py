@@ -60,8 +60,9 @@ def teachers(log):
 
 {table(["teacher", "parameters", "validation loss", "steps", "time"], rows)}
 
-On the validation text {what} a loss of {like['teachers_loss']:.4f}; the model's own overlap with them by {like['overlap']:.1%}
-(the sum of min(p, q)), and both find the same token likeliest in {like['greedy_agreement']:.1%} of the places.
+On the validation text {what} a loss of {like['teachers_loss']:.4f}. The model's own probabilities overlap with them
+by {like['overlap']:.1%} (the sum of min(p, q)), and both find the same token likeliest in
+{like['greedy_agreement']:.1%} of the places.
 """
 
 
@@ -110,13 +111,15 @@ TinyStoriesV2-GPT4: part of its training stories come from there.
 {commands(log)}
 ```
 
-{result['steps']:,} steps, {result['tokens_seen']:,} tokens, {result['training_seconds']:.0f} seconds ({result['seconds']:.0f} with start and measurements) on one
-{machine['device']} (PyTorch {machine['torch']}, Python {machine['python']}).
+{result['steps']:,} steps, {result['tokens_seen']:,} tokens, {result['training_seconds']:.0f} seconds on one
+{machine['device']} ({result['seconds']:.0f} with start and measurements; PyTorch {machine['torch']}, Python
+{machine['python']}).
 
 {curve(log)}
 
-Losses are nats per token; the training loss is measured with the dropout of the command. The weights are those of step {result['chosen_step']:,}, chosen because
-their loss on `{valid['file']}` was the lowest measured along the way: the same text gives the figures below.
+Losses are nats per token; the training loss is measured with the dropout of the command. The weights are those of step
+{result['chosen_step']:,}, chosen because their loss on `{valid['file']}` was the lowest measured along the way; the
+figures below are of the same text, so they flatter the model a little.
 
 {measured}
 
