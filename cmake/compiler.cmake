@@ -10,21 +10,21 @@ endif()
 
 add_library(llm_options INTERFACE)
 target_include_directories(llm_options INTERFACE ${PROJECT_SOURCE_DIR})
-target_compile_options(
-  llm_options
-  INTERFACE -Wall
-            -Wextra
-            # a·b + c as one instruction everywhere, or nowhere: results may not depend on the compiler's mood
-            -ffp-contract=fast
-            # nothing of ours reads errno or floating-point traps, and vector loops are possible without them
-            -fno-math-errno
-            -fno-trapping-math)
+set(options
+    -Wall
+    -Wextra
+    # a·b + c as one instruction everywhere, or nowhere: results may not depend on the compiler's mood
+    -ffp-contract=fast
+    # nothing of ours reads errno or floating-point traps, and vector loops are possible without them
+    -fno-math-errno
+    -fno-trapping-math)
 if(LLM_WERROR)
-  target_compile_options(llm_options INTERFACE -Werror)
+  list(APPEND options -Werror)
 endif()
 if(LLM_NATIVE)
-  target_compile_options(llm_options INTERFACE -march=native)
+  list(APPEND options -march=native)
 endif()
+target_compile_options(llm_options INTERFACE "$<$<COMPILE_LANGUAGE:CXX>:${options}>") # nvcc knows none of them
 if(LLM_SANITIZE)
   target_compile_options(llm_options INTERFACE -O1 -fsanitize=address,undefined -fno-sanitize-recover=all
                                                -fno-omit-frame-pointer)

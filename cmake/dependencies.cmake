@@ -54,6 +54,7 @@ find_package(OpenMP REQUIRED COMPONENTS CXX)
 find_package(PkgConfig REQUIRED)
 pkg_check_modules(PCRE2 REQUIRED IMPORTED_TARGET libpcre2-8)
 pkg_check_modules(UTF8PROC REQUIRED IMPORTED_TARGET libutf8proc)
+find_package(Boost 1.74 QUIET COMPONENTS context) # the fibers of the device simt, which is left out without them
 if(LLM_BENCH)
   pkg_check_modules(OPENBLAS QUIET IMPORTED_TARGET openblas) # a peer to measure against, where it is found
 endif()

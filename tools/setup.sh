@@ -41,6 +41,8 @@ missing_packages() {
   for library in $libraries; do
     pkg-config --exists "${library%=*}" 2>/dev/null || echo "${library#*=}"
   done
+  # Boost has no file for pkg-config.
+  compiler -E -x c++ - >/dev/null 2>&1 <<<'#include <boost/context/fiber.hpp>' || echo libboost-context-dev
 }
 
 # The same for a system without apt, in words that every system knows.

@@ -103,7 +103,7 @@ by `tools/train_stories.py card`; `tools/make_stories.sh` makes the model anew.
 
 The last row is the validation text, which no weight is trained on.{written}
 
-The text is part of TinyStories (Eldan and Li 2023), the Hugging Face data set `roneneldan/TinyStories`, licence
+The text is part of TinyStories (Eldan and Li 2023), the Hugging Face data set `roneneldan/TinyStories`, license
 CDLA-Sharing-1.0; the text itself is not in this repository. Do not score this model on the validation split of
 TinyStoriesV2-GPT4: part of its training stories come from there.
 

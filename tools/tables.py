@@ -5,7 +5,7 @@ What was measured on a CPU that is shared with others is shown as ratios within 
 
 from statistics import median
 
-from results import NOT_MEASURED, format_bytes, format_count, format_percent, format_ratio
+from results import NOT_MEASURED, PageError, format_bytes, format_count, format_percent, format_ratio
 
 TABLES = {}
 
@@ -17,6 +17,8 @@ def table(function):
 
 def draw_table(header, rows):
     """A Markdown table; None in a cell was not measured."""
+    if not rows:
+        raise PageError(f"the stored results have no row for the table of {header[0] or header[1]}")
     lines = [header, ["---"] + ["---:"] * (len(header) - 1)]
     lines += [[NOT_MEASURED if cell is None else cell for cell in row] for row in rows]
     return "\n".join("| " + " | ".join(line) + " |" for line in lines)
@@ -124,10 +126,11 @@ def kv_cost(results):
 
 
 def benchmark_medians(report):
-    """Of Google Benchmark's JSON: the median of each counter over the repetitions, by the benchmark's name."""
+    """Of Google Benchmark's JSON: the median of each counter over the repetitions, by the benchmark's name. The file
+    has the repetitions, their aggregates, or both."""
     values = {}
     for run in report["benchmarks"]:
-        if run.get("run_type") == "aggregate":
+        if run.get("aggregate_name", "median") != "median":
             continue
         for counter in ("tokens_per_second", "bytes_per_second"):
             if counter in run:
@@ -151,7 +154,7 @@ def speed(results):
         return "" if value is None else form(value)
 
     rows = []
-    for name, counter in medians:
+    for name, counter in sorted(medians, reverse=True):  # f32 before bf16
         what, _, model = name.partition("/")
         if what != "decode" or counter != "tokens_per_second":
             continue

@@ -2,7 +2,7 @@
 """Trains the book's embedded models, models/stories and models/stories-draft, from a file of little stories.
 
 The text is TinyStories (Eldan and Li 2023). Anyone gets the full corpus, about 2 GB, from the Hugging Face data set
-roneneldan/TinyStories (licence CDLA-Sharing-1.0), files TinyStories-train.txt and TinyStories-valid.txt; any text with
+roneneldan/TinyStories (license CDLA-Sharing-1.0), files TinyStories-train.txt and TinyStories-valid.txt; any text with
 a line `<|endoftext|>` after each story will do. One after the other, the steps are
 
   train_stories.py tokenizer --train train.txt --output tokenizer

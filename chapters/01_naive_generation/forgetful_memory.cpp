@@ -15,7 +15,9 @@ ModelConfig one_layer(ModelConfig config) {
 
 ForgetfulMemory::ForgetfulMemory(const ModelConfig& config, int64_t max_tokens, int64_t max_seqs, DType dtype,
                                  Device device)
-    : scratch_(one_layer(config), max_tokens, dtype, device), slots_(max_tokens), block_table_(max_seqs) {}
+    : scratch_(one_layer(config), max_tokens, dtype, device),
+      slots_(max_tokens, device),
+      block_table_(max_seqs, device) {}
 
 // region: begin_step
 bool ForgetfulMemory::begin_step(const Batch& batch) {
@@ -33,6 +35,8 @@ bool ForgetfulMemory::begin_step(const Batch& batch) {
     block_table_.push_back(s);
     for (int32_t position = 0; position < end - begin; ++position) slots_.push_back(s * block_size_ + position);
   }
+  slots_.upload();
+  block_table_.upload();
   return true;
 }
 // endregion

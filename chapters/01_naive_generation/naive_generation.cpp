@@ -12,10 +12,9 @@ Generation generate_naive(const Transformer& model, const std::vector<int32_t>& 
   const int64_t max_length =
       std::min<int64_t>(config.context_length, static_cast<int64_t>(prompt.size()) + params.max_tokens);
   ForgetfulMemory memory(config, max_length, 1, model.dtype(), model.device());
-  Batch batch(max_length, 1);
+  Batch batch(max_length, 1, model.device());
   Workspace workspace(model.device());
   const Tensor logits({1, config.vocab_size}, DType::f32, model.device());
-  const std::span<const float> logits_row{logits.view().as<float>(), static_cast<size_t>(config.vocab_size)};
 
   // region: loop
   Generation generation(prompt, config, params);
@@ -24,7 +23,7 @@ Generation generate_naive(const Transformer& model, const std::vector<int32_t>& 
     batch.add(0, generation.all(), 0, LogitRows::last);  // everything, again
     memory.begin_step(batch);
     model.forward(batch, memory, model.ops().attend, workspace, logits);
-    const int32_t token = generation.sample(logits_row, batch.num_tokens());
+    const int32_t token = generation.sample(logits, batch.num_tokens());
     if (on_token) on_token(token);
   }
   return generation;

@@ -1,15 +1,16 @@
 #include "chapters/02_kv_cache/cached_generation.h"
 
+#include "common/model/step_runner.h"
+
 namespace llm {
 
 Generation generate_cached(const Transformer& model, KvMemory& cache, AttendFn attend,
                            const std::vector<int32_t>& prompt, const GenerationParams& params,
                            const OnToken& on_token) {
   const ModelConfig& config = model.config();
-  Batch batch(static_cast<int64_t>(prompt.size()), 1);
-  Workspace workspace(model.device());
+  Batch batch(static_cast<int64_t>(prompt.size()), 1, model.device());
+  StepRunner runner(model, attend);
   const Tensor logits({1, config.vocab_size}, DType::f32, model.device());
-  const std::span<const float> logits_row{logits.view().as<float>(), static_cast<size_t>(config.vocab_size)};
 
   // region: loop
   Generation generation(prompt, config, params);
@@ -19,9 +20,9 @@ Generation generate_cached(const Transformer& model, KvMemory& cache, AttendFn a
     batch.clear();
     batch.add(0, new_tokens, static_cast<int32_t>(num_computed_tokens), LogitRows::last);
     require(cache.begin_step(batch), "the cache is smaller than the generation");
-    model.forward(batch, cache, attend, workspace, logits);
+    runner.run(batch, cache, logits);
     num_computed_tokens = generation.all().size();
-    const int32_t token = generation.sample(logits_row, batch.num_tokens());
+    const int32_t token = generation.sample(logits, batch.num_tokens());
     if (on_token) on_token(token);
   }
   return generation;

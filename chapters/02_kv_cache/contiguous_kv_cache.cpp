@@ -6,8 +6,8 @@ ContiguousKvCache::ContiguousKvCache(const ModelConfig& config, int64_t max_leng
                                      Device device)
     : max_length_(static_cast<int32_t>(max_length)),
       storage_(config, max_length * max_seqs, dtype, device),
-      slots_(max_length * max_seqs),
-      block_table_(max_seqs) {
+      slots_(max_length * max_seqs, device),
+      block_table_(max_seqs, device) {
   for (int64_t block = max_seqs - 1; block >= 0; --block) free_blocks_.push_back(static_cast<int32_t>(block));
 }
 
@@ -38,6 +38,8 @@ bool ContiguousKvCache::begin_step(const Batch& batch) {
     block_table_.push_back(stretch.block);
     stretch.length = batch.context_len[s];
   }
+  slots_.upload();
+  block_table_.upload();
   return true;
 }
 // endregion

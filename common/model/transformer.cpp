@@ -1,6 +1,7 @@
 #include "common/model/transformer.h"
 
 #include "common/model/rope_table.h"
+#include "common/tensor/device_memory.h"
 
 namespace llm {
 
@@ -8,9 +9,10 @@ Transformer::Transformer(ModelConfig config, WeightSource& source, DType dtype, 
     : config_(std::move(config)),
       dtype_(dtype),
       device_(device),
+      activation_dtype_(device == Device::cpu ? DType::f32 : dtype),
       ops_(ops_for(device)),
-      weights_(load_weights(config_, source, ops_, dtype)),
-      rope_cos_sin_(make_rope_table(config_)) {}
+      weights_(load_weights(config_, source, dtype, device)),
+      rope_cos_sin_(to_device(make_rope_table(config_), device)) {}
 
 // region: forward
 void Transformer::forward(const Batch& batch, KvMemory& memory, AttendFn attend, Workspace& workspace,
@@ -19,14 +21,15 @@ void Transformer::forward(const Batch& batch, KvMemory& memory, AttendFn attend,
   const int64_t n = batch.num_tokens();
 
   workspace.reset();
+  batch.upload();
   const TensorView x = workspace.take({n, c.hidden_size}, DType::f32);  // the residual stream
-  const TensorView normed = workspace.take({n, c.hidden_size}, DType::f32);
+  const TensorView normed = workspace.take({n, c.hidden_size}, activation_dtype_);
   const TensorView delta = workspace.take({n, c.hidden_size}, DType::f32);  // what a sublayer adds to x
   const TensorView qkv = workspace.take({n, c.qkv_size()}, DType::f32);
-  const TensorView q = workspace.take({n, c.num_heads, c.head_dim}, DType::f32);
-  const TensorView attended = workspace.take({n, c.num_heads, c.head_dim}, DType::f32);
+  const TensorView q = workspace.take({n, c.num_heads, c.head_dim}, activation_dtype_);
+  const TensorView attended = workspace.take({n, c.num_heads, c.head_dim}, activation_dtype_);
   const TensorView gate_up = workspace.take({n, 2 * c.intermediate_size}, DType::f32);
-  const TensorView hidden = workspace.take({n, c.intermediate_size}, DType::f32);
+  const TensorView hidden = workspace.take({n, c.intermediate_size}, activation_dtype_);
 
   ops_.embed(batch.tokens.view(), weights_.embedding, x);
   TensorView pending;  // the sublayer output that the next norm adds to x: none before the first
@@ -55,7 +58,7 @@ void Transformer::forward(const Batch& batch, KvMemory& memory, AttendFn attend,
   if (batch.num_logits() == 0) return;
   const TensorView last_x = workspace.take({batch.num_logits(), c.hidden_size}, DType::f32);
   const TensorView last_delta = workspace.take({batch.num_logits(), c.hidden_size}, DType::f32);
-  const TensorView last_normed = workspace.take({batch.num_logits(), c.hidden_size}, DType::f32);
+  const TensorView last_normed = workspace.take({batch.num_logits(), c.hidden_size}, activation_dtype_);
   ops_.gather_rows(x, batch.logit_rows.view(), last_x);
   ops_.gather_rows(delta, batch.logit_rows.view(), last_delta);
   ops_.add_rmsnorm(last_x, last_delta, weights_.final_norm, c.rms_norm_eps, last_normed);

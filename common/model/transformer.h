@@ -20,6 +20,9 @@ class Transformer {
   const ModelConfig& config() const { return config_; }
   const Weights& weights() const { return weights_; }
   DType dtype() const { return dtype_; }
+  // Of what a product reads: f32 on the CPU, whose product widens weights as it reads them; that of the weights on a
+  // GPU, whose tensor cores want both alike. The residual stream and a product's result are f32 everywhere.
+  DType activation_dtype() const { return activation_dtype_; }
   Device device() const { return device_; }
   const Ops& ops() const { return ops_; }
 
@@ -27,6 +30,7 @@ class Transformer {
   ModelConfig config_;
   DType dtype_;
   Device device_;
+  DType activation_dtype_;
   const Ops& ops_;
   Weights weights_;
   Tensor rope_cos_sin_;  // [context_length, head_dim]

@@ -1,6 +1,7 @@
 #include "common/model/weights.h"
 
 #include "common/ops/widen.h"
+#include "common/tensor/device_memory.h"
 
 namespace llm {
 
@@ -14,7 +15,8 @@ struct Part {
 
 class Loader {
  public:
-  Loader(WeightSource& source, const Ops& ops, DType dtype) : source_(source), ops_(ops), dtype_(dtype) {}
+  Loader(WeightSource& source, DType dtype, Device device)
+      : source_(source), ops_(ops_for(device)), dtype_(dtype), device_(device) {}
 
   // [sum of the parts' rows, in_features]. What the source hands out is freed once it is packed.
   Matrix matrix(const std::vector<Part>& parts, int64_t in_features) {
@@ -27,6 +29,11 @@ class Loader {
     return ops_.make_matrix(views, dtype_);
   }
 
+  // [rows, columns] as the source has it
+  Tensor table(const std::string& name, int64_t rows, int64_t columns) {
+    return to_device(source_.get(name, {rows, columns}), device_);
+  }
+
   // [sum of the parts' rows], f32
   Tensor vector(const std::vector<Part>& parts) {
     int64_t size = 0;
@@ -37,13 +44,14 @@ class Loader {
       widen(source_.get(part.name, {part.rows}), 0, part.rows, to);
       to += part.rows;
     }
-    return out;
+    return to_device(out, device_);
   }
 
  private:
   WeightSource& source_;
   const Ops& ops_;
   DType dtype_;
+  Device device_;
 };
 
 LayerWeights load_layer(const ModelConfig& config, int index, Loader& loader) {
@@ -78,15 +86,14 @@ size_t bytes_of(const Matrix& matrix) {  // without what a layout adds to fill i
 
 }  // namespace
 
-Weights load_weights(const ModelConfig& config, WeightSource& source, const Ops& ops, DType dtype) {
-  Loader loader(source, ops, dtype);
+Weights load_weights(const ModelConfig& config, WeightSource& source, DType dtype, Device device) {
+  Loader loader(source, dtype, device);
   Weights weights;
-  weights.embedding = source.get("model.embed_tokens.weight", {config.vocab_size, config.hidden_size});
+  weights.embedding = loader.table("model.embed_tokens.weight", config.vocab_size, config.hidden_size);
   for (int i = 0; i < config.num_layers; ++i) weights.layers.push_back(load_layer(config, i, loader));
   weights.final_norm = loader.vector({{"model.norm.weight", config.hidden_size}});
-  const TensorView embedding = weights.embedding;
-  weights.lm_head = config.tied_embeddings ? ops.make_matrix({&embedding, 1}, dtype)
-                                           : loader.matrix({{"lm_head.weight", config.vocab_size}}, config.hidden_size);
+  const std::string output_matrix = config.tied_embeddings ? "model.embed_tokens.weight" : "lm_head.weight";
+  weights.lm_head = loader.matrix({{output_matrix, config.vocab_size}}, config.hidden_size);
   return weights;
 }
 

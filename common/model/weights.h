@@ -32,6 +32,6 @@ struct Weights {
 
 // Names, shapes and stacking of the Hugging Face checkpoints. Matrices become `dtype` (f32 or bf16), norms and biases
 // f32. Throws InputError naming the tensor that is absent or has another shape.
-Weights load_weights(const ModelConfig& config, WeightSource& source, const Ops& ops, DType dtype);
+Weights load_weights(const ModelConfig& config, WeightSource& source, DType dtype, Device device);
 
 }  // namespace llm

@@ -9,14 +9,14 @@ namespace llm {
 
 // A weight of a linear layer, prepared once for the product. The layout of `data` is the device's own affair:
 //   cpu   panels of kPanelWidth output features, each [in_features, kPanelWidth], the last one filled with zeros
-//   cuda  [out_features, in_features]
+//   simt, cuda  [out_features, in_features]
 struct Matrix {
   Tensor data;  // f32 or bf16
   int64_t out_features = 0;
   int64_t in_features = 0;
 };
 
-// Stacks `parts`, each [out_features_i, in_features] in host memory and f32, bf16 or f16, on top of each other, as Q, K
+// Stacks `parts`, each [out_features_i, in_features] in f32, bf16 or f16, on top of each other, as Q, K
 // and V are, and rounds them to `dtype` (f32 or bf16).
 using MakeMatrixFn = Matrix (*)(std::span<const TensorView> parts, DType dtype);
 

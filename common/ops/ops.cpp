@@ -1,5 +1,8 @@
 #include "common/ops/ops.h"
 
+#include "common/ops/gpu_ops.h"
+#include "common/tensor/device_memory.h"
+
 namespace llm {
 
 const Ops& ops_for(Device device) {
@@ -12,9 +15,17 @@ const Ops& ops_for(Device device) {
       .swiglu = cpu::swiglu,
       .gather_rows = cpu::gather_rows,
       .attend = cpu::attend,
+      .argmax = cpu::argmax,
   };
   if (device == Device::cpu) return kCpu;
-  fail_input("this build has no device {}: run with --device cpu", name_of(device));
+  require_device(device);
+#if defined(LLM_HAVE_SIMT)
+  if (device == Device::simt) return simt::ops();
+#endif
+#if defined(LLM_HAVE_CUDA)
+  if (device == Device::cuda) return cuda::ops();
+#endif
+  std::abort();  // require_device has refused it
 }
 
 }  // namespace llm

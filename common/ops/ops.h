@@ -1,6 +1,7 @@
 // The operators of the model on one device, as a table: the forward pass is written once and calls through it.
 #pragma once
 
+#include "common/ops/argmax.h"
 #include "common/ops/attention.h"
 #include "common/ops/embed.h"
 #include "common/ops/matmul.h"
@@ -19,6 +20,7 @@ struct Ops {
   SwigluFn swiglu;
   GatherRowsFn gather_rows;
   AttendFn attend;  // the plain one
+  ArgmaxFn argmax;
 };
 
 // Throws InputError, naming what is missing, where the device is not there.

@@ -17,11 +17,11 @@ Generation::Generation(std::vector<int32_t> prompt, const ModelConfig& config, c
       eos_token_ids_(config.eos_token_ids),
       last_(Clock::now()) {}
 
-int32_t Generation::sample(std::span<const float> logits, int64_t token_passes) {
-  const int32_t token = sampler_.sample(logits);
+int32_t Generation::sample(TensorView logits, int64_t token_passes) {
+  const auto [token, gap] = sampler_.sample(logits);
   const Clock::time_point now = Clock::now();
   step_ms_.push_back(std::chrono::duration<double, std::milli>(now - last_).count());
-  top_gaps_.push_back(top_gap(logits));
+  top_gaps_.push_back(gap);
   token_passes_ += token_passes;
   token_ids_.push_back(token);
   all_.push_back(token);

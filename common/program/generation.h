@@ -42,9 +42,9 @@ class Generation {
  public:
   Generation(std::vector<int32_t> prompt, const ModelConfig& config, const GenerationParams& params);
 
-  // The next token, sampled from `logits` [vocab_size], for which `token_passes` tokens went through the model. Its
-  // time is the time since the last one.
-  int32_t sample(std::span<const float> logits, int64_t token_passes);
+  // The next token, sampled from `logits` [1, vocab_size], f32, on any device, for which `token_passes` tokens went
+  // through the model. Its time is the time since the last one.
+  int32_t sample(TensorView logits, int64_t token_passes);
 
   bool finished() const { return finish_reason_ != FinishReason::none; }
   FinishReason finish_reason() const { return finish_reason_; }

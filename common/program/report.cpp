@@ -61,9 +61,9 @@ void Report::compare(const std::vector<int32_t>& reference, const std::vector<fl
 void Report::count_near_ties(const std::vector<float>& top_gaps) { compare(token_ids_, top_gaps); }
 
 int Report::finish() {
-  fmt::print("\nchapter {}, {}: {} tokens after {}, {}, {} {}, threads {}, seed {}\n", chapter_.number,
-             chapter_.technique, token_ids_.size(), prompt_.size(), model_.name, name_of(options_.device),
-             name_of(options_.dtype), options_.threads, options_.sampling.seed);
+  fmt::print("\nchapter {}, {}: {} token{} after {}, {}, {} {}, threads {}, seed {}\n", chapter_.number,
+             chapter_.technique, token_ids_.size(), token_ids_.size() == 1 ? "" : "s", prompt_.size(), model_.name,
+             name_of(options_.device), name_of(options_.dtype), options_.threads, options_.sampling.seed);
   fmt::print("{}", table_.to_string());
   fmt::print("  same output as chapter 1: {}\n",
              chapter_.number == 1 ? describe(comparison_) + ", it is the reference" : describe(comparison_));

@@ -1,37 +1,18 @@
 #include "common/sampling/sampler.h"
 
 #include <algorithm>
+#include <array>
+#include <bit>
 #include <cmath>
-#include <limits>
 #include <numeric>
+
+#include "common/tensor/device_memory.h"
 
 namespace llm {
 
-int32_t argmax(std::span<const float> logits) {
-  size_t best = 0;
-  float best_value = -std::numeric_limits<float>::infinity();
-  for (size_t i = 0; i < logits.size(); ++i) {
-    if (logits[i] > best_value) {
-      best = i;
-      best_value = logits[i];
-    }
-  }
-  return static_cast<int32_t>(best);
-}
+int32_t argmax(std::span<const float> logits) { return cpu::top_token(logits).id; }
 
-float top_gap(std::span<const float> logits) {
-  float first = -std::numeric_limits<float>::infinity();
-  float second = first;
-  for (const float logit : logits) {
-    if (logit > first) {
-      second = first;
-      first = logit;
-    } else if (logit > second) {
-      second = logit;
-    }
-  }
-  return first - second;
-}
+float top_gap(std::span<const float> logits) { return cpu::top_token(logits).gap; }
 
 namespace {
 
@@ -109,9 +90,26 @@ int32_t draw(std::span<const double> distribution, double uniform) {
 
 double Sampler::uniform() { return static_cast<double>(random_() >> 11) * 0x1p-53; }
 
-int32_t Sampler::sample(std::span<const float> logits) {
-  if (params_.temperature == 0.0) return argmax(logits);
-  return draw(token_distribution(logits, params_), uniform());
+TopToken Sampler::sample(TensorView logits) {
+  if (logits.device != Device::cpu) {
+    if (params_.temperature == 0.0) return sample_on_device(logits);
+    return sample(to_host(logits).view());
+  }
+  const std::span<const float> row{logits.as<float>(), static_cast<size_t>(logits.numel())};
+  TopToken top = cpu::top_token(row);
+  if (params_.temperature != 0.0) top.id = draw(token_distribution(row, params_), uniform());
+  return top;
+}
+
+// Two words come back instead of a row of logits.
+TopToken Sampler::sample_on_device(TensorView logits) {
+  if (!top_) {
+    top_.emplace(2, logits.device);
+    top_->assign(std::array<int32_t, 2>{});
+  }
+  ops_for(logits.device).argmax(logits, top_->view().reshaped({1, 2}));
+  top_->download();
+  return {(*top_)[0], std::bit_cast<float>((*top_)[1])};
 }
 
 }  // namespace llm

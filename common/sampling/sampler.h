@@ -2,9 +2,13 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <random>
 #include <span>
 #include <vector>
+
+#include "common/ops/ops.h"
+#include "common/tensor/int32_buffer.h"
 
 namespace llm {
 
@@ -32,15 +36,19 @@ class Sampler {
  public:
   explicit Sampler(const SamplingParams& params) : params_(params), random_(params.seed) {}
 
-  int32_t sample(std::span<const float> logits);
+  // The sampled token, and the gap between the two largest logits.   logits [1, vocab_size], f32, on any device
+  TopToken sample(TensorView logits);
 
   double uniform();  // the next random number in [0, 1), of 53 bits
 
   const SamplingParams& params() const { return params_; }
 
  private:
+  TopToken sample_on_device(TensorView logits);
+
   SamplingParams params_;
   std::mt19937_64 random_;
+  std::optional<Int32Buffer> top_;  // [2] where a device writes its choice
 };
 
 // The token at which the running sum of probabilities first exceeds `uniform`.

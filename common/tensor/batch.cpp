@@ -2,13 +2,13 @@
 
 namespace llm {
 
-Batch::Batch(int64_t max_tokens, int64_t max_seqs)
-    : tokens(max_tokens),
-      positions(max_tokens),
-      query_start(max_seqs + 1),
-      context_len(max_seqs),
+Batch::Batch(int64_t max_tokens, int64_t max_seqs, Device device)
+    : tokens(max_tokens, device),
+      positions(max_tokens, device),
+      query_start(max_seqs + 1, device),
+      context_len(max_seqs, device),
       sequence_ids(max_seqs),
-      logit_rows(max_tokens) {
+      logit_rows(max_tokens, device) {
   clear();
 }
 
@@ -17,6 +17,10 @@ void Batch::clear() {
     buffer->clear();
   }
   query_start.push_back(0);
+}
+
+void Batch::upload() const {
+  for (const Int32Buffer* buffer : {&tokens, &positions, &query_start, &context_len, &logit_rows}) buffer->upload();
 }
 
 void Batch::add(int32_t sequence_id, std::span<const int32_t> new_tokens, int32_t first_position, LogitRows rows) {

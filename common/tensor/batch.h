@@ -14,11 +14,13 @@ enum class LogitRows { none, last, all };
 // region: batch
 // Each sequence's tokens stand together and in order of position. Buffers of fixed capacity, filled anew at each step.
 struct Batch {
-  Batch(int64_t max_tokens, int64_t max_seqs);
+  Batch(int64_t max_tokens, int64_t max_seqs, Device device = Device::cpu);
 
   void clear();
   // Appends a sequence's new tokens at positions first_position, first_position + 1, ...
   void add(int32_t sequence_id, std::span<const int32_t> new_tokens, int32_t first_position, LogitRows rows);
+
+  void upload() const;  // all lists to the device
 
   int64_t num_tokens() const { return tokens.size(); }
   int64_t num_seqs() const { return sequence_ids.size(); }
@@ -27,7 +29,7 @@ struct Batch {
   Int32Buffer tokens, positions;  // [num_tokens]
   Int32Buffer query_start;        // [num_seqs + 1] sequence s has the tokens query_start[s] .. query_start[s + 1] - 1
   Int32Buffer context_len;        // [num_seqs] keys visible after this step
-  Int32Buffer sequence_ids;       // [num_seqs]
+  Int32Buffer sequence_ids;       // [num_seqs], for the host alone
   Int32Buffer logit_rows;         // [num_logits] the tokens whose logits are wanted
 };
 // endregion

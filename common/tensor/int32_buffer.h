@@ -3,14 +3,20 @@
 
 #include <span>
 
-#include "common/tensor/tensor.h"
+#include "common/tensor/device_memory.h"
 
 namespace llm {
 
-// Its address never changes, so a captured CUDA graph finds it where it was.
+// Written by the host; `upload` brings it to the device that reads it. Its addresses never change, so a captured CUDA
+// graph finds it where it was.
 class Int32Buffer {
  public:
-  explicit Int32Buffer(int64_t capacity) : storage_({capacity}, DType::i32) {}
+  explicit Int32Buffer(int64_t capacity, Device device = Device::cpu)
+      : host_({nullptr, {capacity}, DType::i32, Device::cpu}, nullptr), device_(device) {
+    const auto memory = allocate_staging(device, static_cast<size_t>(capacity) * sizeof(int32_t));
+    host_ = Tensor({memory.get(), {capacity}, DType::i32, Device::cpu}, memory);
+    on_device_ = device == Device::cpu ? host_ : Tensor({capacity}, DType::i32, device);
+  }
 
   void clear() { size_ = 0; }
   void push_back(int32_t value) {
@@ -24,17 +30,28 @@ class Int32Buffer {
 
   int64_t size() const { return size_; }
   bool empty() const { return size_ == 0; }
-  int64_t capacity() const { return storage_.view().dim(0); }
+  int64_t capacity() const { return host_.view().dim(0); }
   int32_t operator[](int64_t i) const { return host()[i]; }
   int32_t& operator[](int64_t i) { return host()[i]; }
   std::span<const int32_t> values() const { return {host(), static_cast<size_t>(size_)}; }
 
-  Int32View view() const { return storage_.view().rows(0, size_); }  // [size]
+  // To the device, where that is not the host itself. Write to the buffer only after the device has read it.
+  void upload() const {
+    if (device_ != Device::cpu) copy(host_.view().rows(0, size_), view());
+  }
+
+  // From the device, which may have written to it; waits for that.
+  void download() const {
+    if (device_ != Device::cpu) copy(view(), host_.view().rows(0, size_));
+  }
+
+  Int32View view() const { return on_device_.view().rows(0, size_); }  // [size] on the device
 
  private:
-  int32_t* host() const { return static_cast<int32_t*>(storage_.view().data); }
+  int32_t* host() const { return static_cast<int32_t*>(host_.view().data); }
 
-  Tensor storage_;
+  Tensor host_, on_device_;
+  Device device_;
   int64_t size_ = 0;
 };
 

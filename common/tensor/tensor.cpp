@@ -1,28 +1,8 @@
 #include "common/tensor/tensor.h"
 
-#include <sys/mman.h>
-
-#include <cstdlib>
-#include <new>
+#include "common/tensor/device_memory.h"
 
 namespace llm {
-
-namespace {
-
-constexpr size_t kAlignment = 256;  // cudaMalloc's own, and a multiple of any vector load
-constexpr size_t kHugePage = size_t{2} << 20;
-
-// Large arrays are read front to back at every step: huge pages spare them most address translations.
-std::shared_ptr<void> allocate_cpu(size_t bytes) {
-  const size_t alignment = bytes >= kHugePage ? kHugePage : kAlignment;
-  const size_t rounded = (bytes + alignment - 1) / alignment * alignment;
-  void* memory = std::aligned_alloc(alignment, rounded == 0 ? alignment : rounded);
-  if (memory == nullptr) throw std::bad_alloc();
-  if (alignment == kHugePage) madvise(memory, rounded, MADV_HUGEPAGE);  // a hint: failure costs nothing but speed
-  return {memory, std::free};
-}
-
-}  // namespace
 
 Shape::Shape(std::initializer_list<int64_t> dims) : rank_(static_cast<int>(dims.size())) {
   require(dims.size() <= kMaxRank, "a tensor of rank {}", dims.size());
@@ -76,9 +56,8 @@ TensorView TensorView::reshaped(Shape new_shape) const {
 }
 
 Tensor::Tensor(Shape shape, DType dtype, Device device) {
-  require(device == Device::cpu, "no memory for device {}", name_of(device));
   view_ = {nullptr, shape, dtype, device};
-  memory_ = allocate_cpu(view_.nbytes());
+  memory_ = allocate(device, view_.nbytes());
   view_.data = memory_.get();
 }
 

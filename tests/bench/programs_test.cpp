@@ -2,6 +2,7 @@
 #include <gtest/gtest.h>
 
 #include <numeric>
+#include <sstream>
 
 #include "bench/perplexity/perplexity.h"
 #include "common/program/loaded_model.h"
@@ -27,6 +28,24 @@ class Programs : public testing::Test {
   static Outcome run(const std::string& program, Words more) {
     more.insert(more.end(), {"--model", model, "--max-tokens", "9", "--ignore-eos"});
     return run_process(program, more);
+  }
+
+  // Its report of a run with chapter 1 or 2 and nothing but these flags.
+  Json report(const std::string& program, Words arguments) const {
+    arguments.insert(arguments.end(), {"--json", file("report")});
+    const Outcome outcome = run_process(program, arguments);
+    EXPECT_EQ(outcome.code, 0) << outcome.err;
+    return Json::parse_file(file("report"));
+  }
+
+  // The cells of the table's line that begins with `what`, one space between them.
+  static std::string row(const std::string& out, const std::string& what) {
+    const size_t begin = out.find("\n  " + what + "  ");
+    if (begin == std::string::npos) return "no row " + what;
+    std::istringstream cells(out.substr(begin + 3 + what.size(), out.find('\n', begin + 1) - begin - 3 - what.size()));
+    std::string text;
+    for (std::string cell; cells >> cell;) text += (text.empty() ? "" : " ") + cell;
+    return text;
   }
 
   // One sentence on stderr that has `part` in it, exit code 2, and no file in the test's folder.
@@ -63,6 +82,12 @@ TEST_F(Programs, Chapter1) {
   EXPECT_EQ(Json::parse_file(file("t")).at("traceEvents").size(), 10u);
 }
 
+TEST_F(Programs, Chapter1ShowsTheRepeatedWork) {
+  const Outcome outcome = run(CHAPTER_01_PROGRAM, {"--tokens", "70,71"});
+  EXPECT_EQ(row(outcome.out, "tokens passed through the model"), "54 54") << outcome.out;
+  EXPECT_EQ(row(outcome.out, "of these repeated work"), "81.5%") << "54 where 10 would do\n" << outcome.out;
+}
+
 TEST_F(Programs, Chapter2) {
   const Outcome outcome = run(CHAPTER_02_PROGRAM, {"--tokens", "70,71", "--json", file("j"), "--trace", file("t")});
   EXPECT_EQ(outcome.code, 0) << outcome.err;
@@ -75,9 +100,59 @@ TEST_F(Programs, Chapter2) {
   EXPECT_EQ(details.at("token_passes_naive").integer(), 9 * 2 + 36);
   EXPECT_EQ(details.at("token_passes_cached").integer(), 10);
   EXPECT_EQ(Json::parse_file(file("t")).at("traceEvents").size(), 10u);
+  EXPECT_EQ(row(outcome.out, "tokens passed, chapter 1"), "54") << outcome.out;
+  EXPECT_EQ(row(outcome.out, "tokens passed, chapter 2"), "10 10");
+  EXPECT_EQ(row(outcome.out, "KV bytes per token"), "192 192");
+  EXPECT_EQ(row(outcome.out, "KV bytes reserved"), "2.11 kB 2.11 kB");
   // The cost of the cache elsewhere: 2 · layers · KV heads · head_dim · 2 bytes.
-  for (const char* part : {"llama-2-7b", "524 kB", "llama-3-8b", "131 kB", "70b", "328 kB"}) {
-    EXPECT_NE(outcome.out.find(part), std::string::npos) << part << " in\n" << outcome.out;
+  EXPECT_EQ(row(outcome.out, "llama-2-7b"), "32 32 128 524 kB 2.15 GB");
+  EXPECT_EQ(row(outcome.out, "llama-3-8b"), "32 8 128 131 kB 537 MB");
+  EXPECT_EQ(row(outcome.out, "llama-3-70b"), "80 8 128 328 kB 1.34 GB");
+  const Json models = details.at("real_models");
+  ASSERT_EQ(models.size(), 3u);
+  EXPECT_EQ(models.at(1).dump(-1),
+            R"({"name":"llama-3-8b","layers":32,"kv_heads":8,"head_dim":128,"kv_bytes_per_token":131072})");
+}
+
+TEST_F(Programs, TheCacheIsReservedForTheLongestCase) {
+  const int64_t bytes_per_token = 2 * 2 * 2 * 6 * 4, context = 48;
+  const Words endless = {"--model", model, "--tokens", "3", "--ignore-eos", "--max-tokens", "1000"};
+  const Json f32 = report(CHAPTER_02_PROGRAM, endless);
+  EXPECT_EQ(f32.at("kv_bytes").integer(), bytes_per_token * context);
+  EXPECT_EQ(f32.at("details").at("finish_reason").string(), "context");
+  Words in_bf16 = endless;
+  in_bf16.insert(in_bf16.end(), {"--dtype", "bf16"});
+  EXPECT_EQ(report(CHAPTER_02_PROGRAM, in_bf16).at("kv_bytes").integer(), bytes_per_token * context / 2);
+}
+
+// In this model every token ends the text.
+TEST_F(Programs, TheTextEndsUnlessIgnored) {
+  ModelConfig config = tiny_config("llama");
+  config.vocab_size = 512;
+  config.eos_token_ids.resize(512);
+  std::iota(config.eos_token_ids.begin(), config.eos_token_ids.end(), 0);
+  const std::filesystem::path terse = temporary_root() / "terse";
+  write_tiny_model(terse, config, 1, "gpt2");
+  for (const char* program : {CHAPTER_01_PROGRAM, CHAPTER_02_PROGRAM}) {
+    const Words arguments = {"--model", terse, "--tokens", "3", "--max-tokens", "5"};
+    const Json stopped = report(program, arguments);
+    EXPECT_EQ(stopped.at("token_ids").size(), 1u) << program;
+    EXPECT_EQ(stopped.at("details").at("finish_reason").string(), "stop");
+    Words on = arguments;
+    on.push_back("--ignore-eos");
+    EXPECT_EQ(report(program, on).at("token_ids").size(), 5u) << program;
+  }
+}
+
+// The second of two tokens needs no more reading than the first, and at most twice the operations.
+TEST_F(Programs, PredictionsAreForOneToken) {
+  for (const char* program : {CHAPTER_01_PROGRAM, CHAPTER_02_PROGRAM}) {
+    const Json details =
+        report(program, {"--model", model, "--tokens", "3", "--ignore-eos", "--max-tokens", "2"}).at("details");
+    const double first = details.at("predicted_ttft_ms").number();
+    const double second = 1000.0 / details.at("predicted_tokens_per_second").number();
+    EXPECT_GE(second, 0.99 * first) << program;
+    EXPECT_LE(second, 2.1 * first) << program;
   }
 }
 
@@ -86,7 +161,11 @@ TEST_F(Programs, OneTokenOnly) {
     const Outcome outcome =
         run_process(program, {"--model", model, "--tokens", "3", "--max-tokens", "1", "--json", file("j")});
     EXPECT_EQ(outcome.code, 0) << outcome.err;
-    EXPECT_TRUE(Json::parse_file(file("j")).at("tokens_per_second").is_null()) << "nothing came after the first";
+    const Json json = Json::parse_file(file("j"));
+    EXPECT_TRUE(json.at("tokens_per_second").is_null()) << "nothing came after the first";
+    EXPECT_TRUE(json.at("details").at("predicted_tokens_per_second").is_null());
+    EXPECT_EQ(row(outcome.out, "tokens/s after the first"), "not measured") << outcome.out;
+    EXPECT_NE(outcome.out.find(": 1 token after 1, "), std::string::npos) << outcome.out;
     EXPECT_EQ(outcome.out.find("nan"), std::string::npos) << outcome.out;
   }
 }
@@ -123,6 +202,32 @@ TEST_F(Programs, Chapter2AgainstChapter1sFile) {
   const Json two = Json::parse_file(file("two"));
   EXPECT_FALSE(two.at("same_output").boolean());
   EXPECT_EQ(two.at("first_difference").at("index").integer(), 4);
+
+  const Outcome ladder = run(LADDER_PROGRAM, {"--reference", file("one"), "--json", file("ladder")});
+  EXPECT_EQ(ladder.code, 1) << "one chapter that differs is enough";
+  EXPECT_TRUE(ladder.out.ends_with("NO\n")) << ladder.out;
+  EXPECT_FALSE(Json::parse_file(file("ladder")).at("chapters").at(1).at("same_output").boolean());
+}
+
+// A near-tie is one where chapter 1's logits say so, and from there on chapter 2 may differ.
+TEST_F(Programs, Chapter2AfterANearTieOfChapter1) {
+  ASSERT_EQ(run(CHAPTER_01_PROGRAM, {"--json", file("one")}).code, 0);
+  const Json one = Json::parse_file(file("one"));
+  std::vector<int32_t> ids;
+  one.at("token_ids").for_each([&](const Json& id) { ids.push_back(static_cast<int32_t>(id.integer())); });
+  ids[4] = (ids[4] + 1) % 512;
+  Json(one).set("token_ids", Json::integers(ids));
+  one.at("details").set("top_gaps", Json::parse("[1, 1, 1, 1, 0, 1, 1, 1, 1]", "gaps"));
+  write_file(file("one"), one.dump());
+  const Outcome outcome = run(CHAPTER_02_PROGRAM, {"--reference", file("one"), "--json", file("two")});
+  EXPECT_EQ(outcome.code, 0) << outcome.out;
+  EXPECT_NE(outcome.out.find("same output as chapter 1: yes, up to a near-tie: token 4 is "), std::string::npos)
+      << outcome.out;
+  EXPECT_TRUE(outcome.out.ends_with("(near-ties in the reference: 1)\n")) << outcome.out;
+  const Json two = Json::parse_file(file("two"));
+  EXPECT_TRUE(two.at("same_output").boolean());
+  EXPECT_EQ(two.at("near_ties").integer(), 1);
+  EXPECT_TRUE(two.at("first_difference").at("at_near_tie").boolean());
 }
 
 TEST_F(Programs, BadReferenceFiles) {

@@ -95,7 +95,7 @@ mistake() {
 }
 mistake 'docs/page.md:2: ladder.json has no token_pass' 'a' 'x <!-- number: ladder.json chapters[0].details.token_pass | count --><!-- /number -->'
 mistake 'was not measured on a GPU' 'x <!-- number: ladder.json chapters[0].ttft_ms | ms --><!-- /number -->'
-mistake 'there is no format colour' 'x <!-- number: ladder.json chapters[0].ttft_ms | colour --><!-- /number -->'
+mistake 'there is no format color' 'x <!-- number: ladder.json chapters[0].ttft_ms | color --><!-- /number -->'
 mistake 'there is no function mean' 'x <!-- number: ladder.json mean(chapters[0].details.step_ms) | ratio --><!-- /number -->'
 mistake 'ends the paragraph' '<!-- number: ladder.json chapters[0].kv_bytes | count -->0<!-- /number -->'
 mistake 'is not closed' 'x <!-- number: ladder.json chapters[0].kv_bytes | count -->0'
@@ -111,6 +111,25 @@ mistake 'has no heading #beta' '# Alpha' '[b](#beta)'
 page '# One & two: `three`' '[a](#one--two-three) [b](page.md#one--two-three) [c](https://example.org/x)' '`[d](nowhere)`' \
   '```' '[e](nowhere)' '```'
 expect "links that are right" 0 "are as their sources" pages check
+
+# benchmarks RUN...: a file as Google Benchmark writes it.
+benchmarks() {
+  local IFS=,
+  printf '{"benchmarks": [%s]}' "$*" >"$tree/bench/results/speed.json"
+}
+# benchmark NAME RATE [MORE]: one of its runs.
+benchmark() { printf '{"run_name": "%s/real_time", "tokens_per_second": %s%s}' "$1" "$2" "${3-}"; }
+page '<!-- table: speed -->' '<!-- /table -->'
+benchmarks "$(benchmark decode/m/f32 9)" "$(benchmark decode/m/f32 20)" "$(benchmark decode/m/f32 10)" \
+  "$(benchmark prefill/m/f32 40)"
+expect "a benchmark's repetitions" 0 "changed: " pages update
+expect "a benchmark's repetitions" 0 "| m, f32 |  | 1.00× | 4.00× |  |  |" cat "$tree/docs/page.md"
+benchmarks "$(benchmark decode/m/bf16 30 ', "aggregate_name": "median"')" \
+  "$(benchmark decode/m/f32 9 ', "aggregate_name": "mean"')" "$(benchmark decode/m/f32 10 ', "aggregate_name": "median"')"
+expect "a benchmark's aggregates" 0 "changed: " pages update
+expect "a benchmark's aggregates" 0 $'| m, f32 |  | 1.00× |  |  |  |\n| m, bf16 |  | 3.00× |  |  |  |' cat "$tree/docs/page.md"
+benchmarks "$(benchmark decode/m/f32 9 ', "aggregate_name": "mean"')"
+expect "no row for a table" 1 "no row for the table of model" pages check
 
 printf '{"chapters": [' >"$tree/bench/results/ladder.json"
 expect "results cut short" 1 "ladder.json is not JSON" pages check

@@ -53,7 +53,7 @@ TEST(Weights, StacksWhatIsReadTogether) {
   ModelConfig config = small_config();
   config.attention_bias = config.qk_norm = true;
   const auto source = make_random_weights(1);
-  const Weights weights = load_weights(config, *source, ops_for(Device::cpu), DType::f32);
+  const Weights weights = load_weights(config, *source, DType::f32, Device::cpu);
   ASSERT_EQ(weights.layers.size(), 2u);
   const LayerWeights& layer = weights.layers[1];
   const std::string attention = "model.layers.1.self_attn.", mlp = "model.layers.1.mlp.";
@@ -76,7 +76,7 @@ TEST(Weights, ATiedOutputIsTheEmbedding) {
   ModelConfig config = small_config();
   config.tied_embeddings = true;
   const auto source = make_random_weights(1);
-  const Weights weights = load_weights(config, *source, ops_for(Device::cpu), DType::f32);
+  const Weights weights = load_weights(config, *source, DType::f32, Device::cpu);
   EXPECT_EQ(unpacked(weights.lm_head), to_doubles(weights.embedding));
 }
 
@@ -88,7 +88,7 @@ TEST(Weights, ATiedModelNeedsNoOutputMatrixAndIgnoresOne) {
     model.entry("lm_head.weight").name = name;
     model.write(folder);
     SafetensorsFolder source(folder);
-    const Weights weights = load_weights(ModelConfig::load(folder), source, ops_for(Device::cpu), DType::f32);
+    const Weights weights = load_weights(ModelConfig::load(folder), source, DType::f32, Device::cpu);
     EXPECT_EQ(unpacked(weights.lm_head), to_doubles(weights.embedding));
   }
 }
@@ -97,18 +97,17 @@ TEST(Weights, CountsTheBytesOfAStep) {
   for (const DType dtype : {DType::f32, DType::bf16}) {
     ModelConfig config = small_config();
     const auto source = make_random_weights(1);
-    const Ops& ops = ops_for(Device::cpu);
     // Q on K on V 24 · 8, out 8 · 12, gate on up 10 · 8, down 8 · 5; the output matrix 10 · 8
     const size_t matrices = 2 * (192 + 96 + 80 + 40) + 80;
     const size_t norms = 2 * 2 * 8 + 8, embedding_row = 8;
     const size_t plain = matrices * size_of(dtype) + norms * 4 + embedding_row * 2;
-    EXPECT_EQ(load_weights(config, *source, ops, dtype).bytes_per_step(), plain);
+    EXPECT_EQ(load_weights(config, *source, dtype, Device::cpu).bytes_per_step(), plain);
     config.tied_embeddings = true;
-    EXPECT_EQ(load_weights(config, *source, ops, dtype).bytes_per_step(), plain);
+    EXPECT_EQ(load_weights(config, *source, dtype, Device::cpu).bytes_per_step(), plain);
     config.attention_bias = true;
-    EXPECT_EQ(load_weights(config, *source, ops, dtype).bytes_per_step(), plain + 2 * 24 * 4);
+    EXPECT_EQ(load_weights(config, *source, dtype, Device::cpu).bytes_per_step(), plain + 2 * 24 * 4);
     config.qk_norm = true;
-    EXPECT_EQ(load_weights(config, *source, ops, dtype).bytes_per_step(), plain + 2 * (24 + 12) * 4);
+    EXPECT_EQ(load_weights(config, *source, dtype, Device::cpu).bytes_per_step(), plain + 2 * (24 + 12) * 4);
   }
 }
 

@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <thread>
 
@@ -18,11 +19,17 @@ ModelConfig config_of(int context_length, const Ids& eos_token_ids) {
   return config;
 }
 
+Tensor row_of(const std::vector<float>& logits) {
+  const Tensor row({1, static_cast<int64_t>(logits.size())}, DType::f32);
+  std::copy(logits.begin(), logits.end(), row.view().as<float>());
+  return row;
+}
+
 // Logits whose largest is at `token`, by 3.
-std::vector<float> wanting(int32_t token) {
+Tensor wanting(int32_t token) {
   std::vector<float> logits(5, -1.0f);
   logits[static_cast<size_t>(token)] = 2.0f;
-  return logits;
+  return row_of(logits);
 }
 
 TEST(Generation, RecordsTokensGapsAndPasses) {
@@ -32,7 +39,7 @@ TEST(Generation, RecordsTokensGapsAndPasses) {
   EXPECT_EQ(generation.ttft_ms(), 0.0);
   EXPECT_EQ(generation.sample(wanting(3), 2), 3);
   EXPECT_TRUE(std::isnan(generation.tokens_per_second())) << "nothing came after the first";
-  EXPECT_EQ(generation.sample(std::vector<float>{0, 1.5f, 1, -9, -9}, 3), 1);
+  EXPECT_EQ(generation.sample(row_of({0, 1.5f, 1, -9, -9}), 3), 1);
   EXPECT_EQ(generation.prompt(), (Ids{4, 4}));
   EXPECT_EQ(generation.token_ids(), (Ids{3, 1}));
   EXPECT_EQ(generation.all(), (Ids{4, 4, 3, 1}));
@@ -115,12 +122,12 @@ TEST(Generation, SamplesWithItsParameters) {
   const auto tokens_of = [](uint64_t seed) {
     const SamplingParams sampling{.temperature = 1.0, .top_k = 2, .seed = seed};
     Generation generation({1}, config_of(100, {}), {.max_tokens = 50, .ignore_eos = false, .sampling = sampling});
-    while (!generation.finished()) generation.sample(std::vector<float>{1, 0, 1, 0, 0}, 1);
+    while (!generation.finished()) generation.sample(row_of({1, 0, 1, 0, 0}), 1);
     return generation.token_ids();
   };
   const Ids tokens = tokens_of(3);
   Sampler sampler({.temperature = 1.0, .top_k = 2, .seed = 3});
-  for (const int32_t token : tokens) EXPECT_EQ(token, sampler.sample(std::vector<float>{1, 0, 1, 0, 0}));
+  for (const int32_t token : tokens) EXPECT_EQ(token, sampler.sample(row_of({1, 0, 1, 0, 0})).id);
   EXPECT_GT(std::count(tokens.begin(), tokens.end(), 0), 5);
   EXPECT_GT(std::count(tokens.begin(), tokens.end(), 2), 5);
   EXPECT_NE(tokens, tokens_of(4));

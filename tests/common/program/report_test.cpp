@@ -32,8 +32,9 @@ class ReportTest : public testing::Test {
     config.eos_token_ids = {};
     Generation generation({7, 8}, config, {static_cast<int>(tokens.size()), false, {}});
     for (const int32_t token : tokens) {
-      std::vector<float> logits(static_cast<size_t>(config.vocab_size), 0.0f);
-      logits[static_cast<size_t>(token)] = 1.0f;
+      const Tensor logits({1, config.vocab_size}, DType::f32);
+      std::fill_n(logits.view().as<float>(), config.vocab_size, 0.0f);
+      logits.view().as<float>()[token] = 1.0f;
       generation.sample(logits, 1);
     }
     return generation;

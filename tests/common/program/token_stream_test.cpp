@@ -1,6 +1,8 @@
 #include "common/program/token_stream.h"
 
 #include <gtest/gtest.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "tests/support/tiny_model.h"
 
@@ -43,6 +45,18 @@ TEST(TokenStream, TextIsShownWhenItCompletesACharacter) {
   }
   EXPECT_EQ(all, text + "\n");
   EXPECT_GE(silent, 2) << "the emoji's four bytes are at least three tokens";
+}
+
+// Captured output goes to a file, whose size is what has left the program.
+TEST(TokenStream, ATokenIsShownAtOnce) {
+  const LoadedModel model{"tiny", nullptr, nullptr};
+  struct stat out = {};
+  testing::internal::CaptureStdout();
+  TokenStream stream(model, {});
+  stream.push(123);
+  EXPECT_EQ(fstat(STDOUT_FILENO, &out), 0);
+  testing::internal::GetCapturedStdout();
+  EXPECT_EQ(out.st_size, 4) << "123 and a space";
 }
 
 TEST(TokenStream, AnUnfinishedCharacterIsShownAtTheEnd) {

@@ -99,6 +99,20 @@ TEST(TokenDistribution, MinP) {
             (std::vector{0.5, 0.5, 0.0}));
 }
 
+// The table on chapter 1's page: three tokens with the logits (2, 1, 0).
+TEST(TokenDistribution, WorkedExample) {
+  const auto expect = [](const SamplingParams& params, const std::vector<double>& probabilities) {
+    expect_close(token_distribution(std::vector<float>{2, 1, 0}, params), probabilities, 1e-5);
+  };
+  expect({.temperature = 1.0}, {0.66524, 0.24473, 0.09003});
+  expect({.temperature = 0.5}, {0.86681, 0.11731, 0.01588});
+  expect({.temperature = 2.0}, {0.50648, 0.30720, 0.18632});
+  expect({.temperature = 0.0}, {1, 0, 0});
+  expect({.temperature = 1.0, .top_k = 2}, {0.73106, 0.26894, 0});
+  expect({.temperature = 1.0, .top_p = 0.8}, {0.73106, 0.26894, 0});
+  expect({.temperature = 1.0, .min_p = 0.4}, {1, 0, 0});
+}
+
 // Each line comes out otherwise when two of the steps change places.
 TEST(TokenDistribution, TemperatureThenTopKThenTopPThenMinP) {
   expect_distribution({.temperature = 0.5, .top_p = 0.7}, {0, 0, 64, 0, 0});  // 64/86 alone; at temperature 1 two
@@ -183,6 +197,10 @@ double chi_square_limit(const std::vector<double>& distribution) {
   return freedom * std::pow(1.0 - v + 3.719 * std::sqrt(v), 3.0);
 }
 
+int32_t sample(Sampler& sampler, std::vector<float> logits) {
+  return sampler.sample({logits.data(), {static_cast<int64_t>(logits.size())}, DType::f32, Device::cpu}).id;
+}
+
 // 100,000 draws with a fixed seed, of 40 tokens of which each is expected at least 200 times.
 TEST(Sampler, DrawsFromItsDistribution) {
   constexpr int64_t kDraws = 100000;
@@ -191,7 +209,7 @@ TEST(Sampler, DrawsFromItsDistribution) {
   const std::vector<float> logits = logits_of(weights);
   Sampler sampler({.temperature = 1.0, .seed = 11});
   std::vector<int64_t> counts(weights.size(), 0);
-  for (int64_t i = 0; i < kDraws; ++i) ++counts[static_cast<size_t>(sampler.sample(logits))];
+  for (int64_t i = 0; i < kDraws; ++i) ++counts[static_cast<size_t>(sample(sampler, logits))];
 
   const std::vector<double> right = normalized(weights);
   EXPECT_LT(chi_square(counts, right, kDraws), chi_square_limit(right));
@@ -215,14 +233,14 @@ TEST(Sampler, DrawsOnlyWhatTheFiltersLeave) {
   const std::vector<float> logits = logits_of({1, 2, 8, 1, 4});
   Sampler sampler({.temperature = 1.0, .top_k = 3, .top_p = 0.9, .min_p = 0.3, .seed = 12});
   std::vector<int64_t> counts(5, 0);
-  for (int64_t i = 0; i < kDraws; ++i) ++counts[static_cast<size_t>(sampler.sample(logits))];
+  for (int64_t i = 0; i < kDraws; ++i) ++counts[static_cast<size_t>(sample(sampler, logits))];
   const std::vector<double> right = normalized({0, 0, 8, 0, 4});
   EXPECT_LT(chi_square(counts, right, kDraws), chi_square_limit(right));
 }
 
 TEST(Sampler, GreedyIsTheArgmaxWhateverElseIsSet) {
   Sampler sampler({.temperature = 0.0, .top_k = 3, .top_p = 0.5, .min_p = 0.1, .seed = 5});
-  for (int i = 0; i < 50; ++i) EXPECT_EQ(sampler.sample(std::vector<float>{1, 3, 3, kNan}), 1);
+  for (int i = 0; i < 50; ++i) EXPECT_EQ(sample(sampler, {1, 3, 3, kNan}), 1);
 }
 
 TEST(Sampler, SameSeedSameTokens) {
@@ -230,7 +248,7 @@ TEST(Sampler, SameSeedSameTokens) {
   const auto tokens_of = [&](uint64_t seed) {
     Sampler sampler({.temperature = 1.0, .seed = seed});
     std::vector<int32_t> tokens(200);
-    for (int32_t& token : tokens) token = sampler.sample(logits);
+    for (int32_t& token : tokens) token = sample(sampler, logits);
     return tokens;
   };
   EXPECT_EQ(tokens_of(7), tokens_of(7));
@@ -256,7 +274,7 @@ TEST(Sampler, OneNumberATokenWhichDrawTurnsIntoIt) {
   const SamplingParams params{.temperature = 0.7, .top_k = 4, .seed = 21};
   Sampler sampler(params), numbers(params);
   for (int i = 0; i < 200; ++i) {
-    EXPECT_EQ(sampler.sample(logits), draw(token_distribution(logits, params), numbers.uniform()));
+    EXPECT_EQ(sample(sampler, logits), draw(token_distribution(logits, params), numbers.uniform()));
   }
 }
 

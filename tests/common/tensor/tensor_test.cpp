@@ -94,11 +94,6 @@ TEST(Tensor, KeepsForeignMemoryAlive) {
   EXPECT_EQ(watch.use_count(), 1);
 }
 
-TEST(Tensor, RefusesADeviceWithoutMemory) {
-  EXPECT_THROW(Tensor({1}, DType::f32, Device::cuda), std::logic_error);
-  EXPECT_THROW(Tensor({1}, DType::f32, Device::simt), std::logic_error);
-}
-
 TEST(TensorView, RowsArePartsOfTheOutermostDimension) {
   for (const Shape& shape : {Shape{7}, Shape{7, 3}, Shape{7, 3, 2}, Shape{7, 3, 2, 5}}) {
     const Tensor all = counted(shape);

@@ -1,0 +1,24 @@
+// The likeliest token of each row of logits: what greedy decoding takes.
+#pragma once
+
+#include <span>
+
+#include "common/tensor/tensor.h"
+
+namespace llm {
+
+// Two 32-bit words, as a device writes them.
+struct TopToken {
+  int32_t id;  // of the largest logit, the first of equals; NaNs are passed over, and a row of nothing else gives 0
+  float gap;   // the largest logit minus the second largest: how near the choice was to a tie
+};
+
+// logits [rows, vocab_size] f32   out [rows, 2] i32: TopTokens
+using ArgmaxFn = void (*)(TensorView logits, TensorView out);
+
+namespace cpu {
+TopToken top_token(std::span<const float> logits);
+void argmax(TensorView logits, TensorView out);
+}  // namespace cpu
+
+}  // namespace llm
