@@ -20,7 +20,7 @@ struct Barrier final : Rendezvous {
   std::array<uint32_t, kMaxWarps> waiting = {};
   Place place;  // of the first to come
 
-  int missing() const override { return (expected == kAllThreads ? num_alive() : expected) - arrived; }
+  int missing() const override { return (expected == kAllThreads ? running.num_alive : expected) - arrived; }
 };
 
 std::array<Barrier, kNumBarriers> barriers;
@@ -35,7 +35,7 @@ void open(Barrier& barrier) {
   }
   for (int warp = 0; warp < kMaxWarps; ++warp) {
     if (barrier.waiting[warp] == 0) continue;
-    resume_lanes(warp, barrier.waiting[warp]);
+    running.ready[warp] |= barrier.waiting[warp];
     if (barrier.expected == kAllThreads) continue;
     for (uint32_t rest = barrier.waiting[warp]; rest != 0; rest &= rest - 1) {
       acquire_at_barrier(warp * kLanes + std::countr_zero(rest), id_of(barrier));
@@ -66,8 +66,7 @@ void come(Barrier& barrier, int expected, bool predicate, Then then, const Place
   ++barrier.arrived;
   barrier.num_true += predicate;
   if (expected != kAllThreads) release_at_barrier(id_of(barrier));
-  const int thread = current_thread();
-  if (then == Then::wait) barrier.waiting[thread / kLanes] |= 1u << thread % kLanes;
+  if (then == Then::wait) barrier.waiting[current_warp()] |= 1u << current_lane();
   if (barrier.missing() == 0) open(barrier);
   if (then == Then::wait) suspend_thread(barrier, place);
 }

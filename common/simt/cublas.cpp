@@ -46,6 +46,8 @@ cublasStatus_t cublasSetWorkspace(cublasHandle_t, void*, size_t) { return CUBLAS
 
 namespace {
 
+constexpr int64_t kWorthThreads = 1 << 20;  // operations: fewer are done before other threads have begun
+
 // A matrix as it stands in memory: column-major, `ld` numbers from a column to the next.
 struct Operand {
   const void* data;
@@ -84,7 +86,7 @@ size_t size_of_number(cudaDataType type) { return type == CUDA_R_32F ? 4 : 2; }
 // [columns, rows] in f32: column after column of the matrix, or of its transpose.
 std::vector<float> columns_of(const Operand& matrix, bool transposed, int64_t rows, int64_t columns) {
   std::vector<float> packed(static_cast<size_t>(rows * columns));
-#pragma omp parallel for
+#pragma omp parallel for if (rows * columns > kWorthThreads)
   for (int64_t column = 0; column < columns; ++column) {
     for (int64_t row = 0; row < rows; ++row) {
       const int64_t index = transposed ? row * matrix.ld + column : column * matrix.ld + row;
@@ -108,7 +110,7 @@ struct Gemm {
 void multiply(const Gemm& g) {
   const std::vector<float> a = columns_of(g.a, g.transpose_a, g.m, g.k);  // [k, m]
   const std::vector<float> b = columns_of(g.b, g.transpose_b, g.k, g.n);  // [n, k]
-#pragma omp parallel for
+#pragma omp parallel for if (g.m * g.n * g.k > kWorthThreads)
   for (int64_t column = 0; column < g.n; ++column) {
     std::vector<float> sums(static_cast<size_t>(g.m));
     for (int64_t i = 0; i < g.k; ++i) {

@@ -1,5 +1,5 @@
-// A stack of its own on which a function runs until it suspends itself, to be resumed there later: Boost.Context's
-// fiber, announced to AddressSanitizer, which must know on which stack we are.
+// A stack of its own on which a function runs until it switches to another fiber, and goes on when one switches back:
+// Boost.Context's fiber, announced to AddressSanitizer, which must know on which stack we are.
 #pragma once
 
 #include <boost/context/fiber.hpp>
@@ -9,25 +9,24 @@ namespace llm::simt {
 
 class Fiber {
  public:
-  // `main` may never return: it suspends itself instead.
-  explicit Fiber(std::function<void()> main);
+  // The one that runs already: the thread's own stack.
+  Fiber() = default;
+  // `main` may never return: it switches to another fiber instead. `index` tells fibers apart.
+  Fiber(size_t index, std::function<void()> main);
   Fiber(const Fiber&) = delete;
   Fiber& operator=(const Fiber&) = delete;
 
-  // From the owner: runs it until it suspends itself.
-  void resume();
-  // From within: goes back to the owner.
-  void suspend();
+  // From within this fiber, until one switches back.
+  void switch_to(Fiber& next);
 
  private:
+  void arrive(boost::context::fiber&& from);
+
   std::function<void()> main_;
-  boost::context::stack_context stack_;
-  boost::context::fiber inside_;  // where it is suspended
-  boost::context::fiber owner_;   // where it was resumed
-  void* inside_fake_stack_ = nullptr;
-  void* owner_fake_stack_ = nullptr;
-  const void* owner_stack_bottom_ = nullptr;
-  size_t owner_stack_size_ = 0;
+  boost::context::fiber context_;  // where it goes on
+  const void* stack_bottom_ = nullptr;
+  size_t stack_size_ = 0;
+  void* fake_stack_ = nullptr;  // AddressSanitizer's
 };
 
 }  // namespace llm::simt

@@ -108,7 +108,8 @@ std::string kernel_name(std::string_view pretty_function) {
   const size_t begin =
       pretty_function.find("= ", parameter == std::string_view::npos ? pretty_function.rfind("[kernel") : parameter);
   std::string name(pretty_function.substr(begin + 2, pretty_function.rfind(']') - begin - 2));
-  for (const std::string_view noise : {"&", "llm::simt::", "llm::", "{anonymous}::", "(anonymous namespace)::"}) {
+  for (const std::string_view noise :
+       {"&", "llm::simt::", "llm::", "{anonymous}::", "(anonymous namespace)::", "<unnamed>::"}) {
     for (size_t at; (at = name.find(noise)) != std::string::npos;) name.erase(at, noise.size());
   }
   return name;

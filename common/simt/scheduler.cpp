@@ -8,6 +8,7 @@
 #include <exception>
 #include <filesystem>
 #include <memory>
+#include <optional>
 #include <random>
 #include <set>
 #include <string_view>
@@ -50,26 +51,18 @@ struct Thread {
 
 class Scheduler {
  public:
-  Scheduler() { set(schedule_of_environment()); }
-
   void set(Schedule schedule) {
-    order_ = schedule.order;
+    schedule_ = schedule;
     random_.seed(schedule.seed);
   }
-
   void run(const std::string& kernel, const std::function<void()>& body);
-
-  int current() const { return current_; }
-  int num_alive() const { return num_alive_; }
-  uint32_t alive(int warp) const { return alive_[warp]; }
-  const std::string& kernel() const { return kernel_; }
-
   void suspend(const Rendezvous& rendezvous, const Place& place);
-  void resume(int warp, uint32_t lanes) { ready_[warp] |= lanes; }
+  const std::string& kernel() const { return kernel_; }
 
  private:
   void start_block();
   void enter(int thread);
+  void switch_from(Fiber& fiber, int thread);
   template <class Step>
   void guarded(const Step& step);
   void end_thread();
@@ -80,36 +73,32 @@ class Scheduler {
   std::string describe_deadlock() const;
   void abandon();
 
-  Order order_ = Order::forward;
+  std::optional<Schedule> schedule_;
   std::mt19937_64 random_;
 
   std::string kernel_;
   const std::function<void()>* body_ = nullptr;
-  int num_threads_ = 0, num_warps_ = 0, num_alive_ = 0;
-  std::array<uint32_t, kMaxWarps> alive_ = {}, ready_ = {};  // a bit a thread
+  int num_threads_ = 0, num_warps_ = 0;
   std::array<Thread, kMaxThreads> threads_;
-  int current_ = 0;
-  int next_ = -1;  // the thread that goes on when a fiber has suspended itself; -1: none can
   std::exception_ptr failure_;
   bool abandoning_ = false;
 
+  Fiber launcher_;
   std::vector<std::unique_ptr<Fiber>> fibers_;  // kept from block to block
   std::vector<Fiber*> idle_;
 };
 
 // Lives until the process ends, with the stacks of its fibers.
-Scheduler& scheduler() {
-  static Scheduler* const instance = new Scheduler;
-  return *instance;
-}
+Scheduler& scheduler = *new Scheduler;
 
 void Scheduler::start_block() {
+  if (!schedule_) set(schedule_of_environment());
   num_threads_ = static_cast<int>(blockDim.x * blockDim.y * blockDim.z);
   num_warps_ = (num_threads_ + kLanes - 1) / kLanes;
-  num_alive_ = num_threads_;
+  running.num_alive = num_threads_;
   for (int warp = 0; warp < num_warps_; ++warp) {
     const int lanes = std::min(num_threads_ - warp * kLanes, kLanes);
-    alive_[warp] = ready_[warp] = static_cast<uint32_t>((uint64_t{1} << lanes) - 1);
+    running.alive[warp] = running.ready[warp] = static_cast<uint32_t>((uint64_t{1} << lanes) - 1);
   }
   for (int thread = 0; thread < num_threads_; ++thread) threads_[thread].fiber = nullptr;
   reset_meetings();
@@ -121,13 +110,8 @@ void Scheduler::run(const std::string& kernel, const std::function<void()>& body
   kernel_ = kernel;
   body_ = &body;
   start_block();
-  for (next_ = pick(); next_ >= 0 && !failure_;) {
-    const int thread = next_;
-    if (threads_[thread].fiber == nullptr) threads_[thread].fiber = &idle_fiber();
-    enter(thread);
-    threads_[thread].fiber->resume();
-  }
-  if (!failure_ && num_alive_ > 0) {
+  switch_from(launcher_, pick());  // and back when no thread can go on
+  if (!failure_ && running.num_alive > 0) {
     failure_ = std::make_exception_ptr(KernelError(running_block() + ": " + describe_deadlock()));
   }
   if (failure_) {
@@ -137,9 +121,21 @@ void Scheduler::run(const std::string& kernel, const std::function<void()>& body
 }
 
 void Scheduler::enter(int thread) {
-  current_ = thread;
+  running.thread = thread;
   const unsigned index = static_cast<unsigned>(thread);
-  threadIdx = {index % blockDim.x, index / blockDim.x % blockDim.y, index / (blockDim.x * blockDim.y)};
+  if (blockDim.y * blockDim.z == 1) {
+    threadIdx = {index, 0, 0};
+  } else {
+    threadIdx = {index % blockDim.x, index / blockDim.x % blockDim.y, index / (blockDim.x * blockDim.y)};
+  }
+}
+
+// Lets `thread` go on, or the launcher where it is -1.
+void Scheduler::switch_from(Fiber& fiber, int thread) {
+  if (thread < 0 || failure_) return fiber.switch_to(launcher_);
+  if (threads_[thread].fiber == nullptr) threads_[thread].fiber = &idle_fiber();
+  enter(thread);
+  fiber.switch_to(*threads_[thread].fiber);
 }
 
 // Keeps what `step` throws, for the launcher.
@@ -155,10 +151,11 @@ void Scheduler::guarded(const Step& step) {
 
 // Others may have waited for nobody else.
 void Scheduler::end_thread() {
-  --num_alive_;
-  alive_[current_ / kLanes] &= ~(1u << current_ % kLanes);
-  guarded([this] {
-    leave_meetings(current_ / kLanes);
+  const int warp = current_warp();
+  --running.num_alive;
+  running.alive[warp] &= ~(1u << current_lane());
+  guarded([warp] {
+    leave_meetings(warp);
     leave_barriers();
   });
 }
@@ -167,24 +164,25 @@ void Scheduler::end_thread() {
 void Scheduler::work(Fiber& fiber) {
   for (;;) {
     guarded(*body_);
+    int next = -1;
     if (!abandoning_) {
       end_thread();
-      next_ = pick();
-      if (next_ >= 0 && threads_[next_].fiber == nullptr && !failure_) {
-        threads_[next_].fiber = &fiber;
-        enter(next_);
+      next = pick();
+      if (next >= 0 && threads_[next].fiber == nullptr && !failure_) {
+        threads_[next].fiber = &fiber;
+        enter(next);
         continue;
       }
     }
     idle_.push_back(&fiber);
-    fiber.suspend();
+    switch_from(fiber, next);
   }
 }
 
 Fiber& Scheduler::idle_fiber() {
   if (idle_.empty()) {
     const size_t index = fibers_.size();
-    fibers_.push_back(std::make_unique<Fiber>([this, index] { work(*fibers_[index]); }));
+    fibers_.push_back(std::make_unique<Fiber>(index, [this, index] { work(*fibers_[index]); }));
     return *fibers_.back();
   }
   Fiber* const fiber = idle_.back();
@@ -193,58 +191,60 @@ Fiber& Scheduler::idle_fiber() {
 }
 
 void Scheduler::suspend(const Rendezvous& rendezvous, const Place& place) {
-  const int thread = current_;
+  const int thread = current_thread();
   threads_[thread].rendezvous = &rendezvous;
   threads_[thread].place = place;
-  next_ = pick();
-  if (next_ != thread) threads_[thread].fiber->suspend();
+  const int next = pick();
+  if (next != thread) switch_from(*threads_[thread].fiber, next);
   if (abandoning_) throw Abandoned{};
 }
 
 // Takes a thread that can go on, in the schedule's order; -1 where there is none.
 int Scheduler::pick() {
-  if (order_ == Order::random) {
-    const int start = static_cast<int>(random_() % static_cast<uint64_t>(num_threads_));
-    uint32_t& lanes = ready_[start / kLanes];
-    const uint32_t from_start = lanes & ~0u << start % kLanes;
-    if (from_start != 0) {
-      lanes &= ~(from_start & -from_start);
-      return start / kLanes * kLanes + std::countr_zero(from_start);
-    }
-    return pick_from(start / kLanes + 1);
-  }
-  return pick_from(0);
+  if (schedule_->order != Order::random) return pick_from(0);
+  const int start = static_cast<int>(random_() % static_cast<uint64_t>(num_threads_));
+  uint32_t& lanes = running.ready[start / kLanes];
+  const uint32_t from_start = lanes & ~0u << start % kLanes;
+  if (from_start == 0) return pick_from(start / kLanes + 1);
+  lanes &= ~(from_start & -from_start);
+  return start / kLanes * kLanes + std::countr_zero(from_start);
 }
 
 // The first thread that can go on from a warp on, around and back to it; in reverse order the last.
 int Scheduler::pick_from(int first_warp) {
+  const bool reverse = schedule_->order == Order::reverse;
   for (int i = 0; i < num_warps_; ++i) {
-    const int warp = order_ == Order::reverse ? num_warps_ - 1 - i : (first_warp + i) % num_warps_;
-    uint32_t& lanes = ready_[warp];
+    const int warp = reverse                       ? num_warps_ - 1 - i
+                     : first_warp + i < num_warps_ ? first_warp + i
+                                                   : first_warp + i - num_warps_;
+    uint32_t& lanes = running.ready[warp];
     if (lanes == 0) continue;
-    const int lane = order_ == Order::reverse ? 31 - std::countl_zero(lanes) : std::countr_zero(lanes);
+    const int lane = reverse ? 31 - std::countl_zero(lanes) : std::countr_zero(lanes);
     lanes &= ~(1u << lane);
     return warp * kLanes + lane;
   }
   return -1;
 }
 
+bool is_alive(int thread) { return running.alive[thread / kLanes] >> thread % kLanes & 1; }
+
 std::string Scheduler::describe_deadlock() const {
   std::string text = "no thread can go on";
+  const char* separator = ":";
   std::vector<bool> told(static_cast<size_t>(num_threads_));
   for (int first = 0; first < num_threads_; ++first) {
-    if ((alive_[first / kLanes] >> first % kLanes & 1) == 0 || told[first]) continue;
+    if (!is_alive(first) || told[first]) continue;
     int waiting = 0, missing = 0;
     std::set<const Rendezvous*> seen;
     for (int thread = first; thread < num_threads_; ++thread) {
-      const bool alive = alive_[thread / kLanes] >> thread % kLanes & 1;
-      if (!alive || !(threads_[thread].place == threads_[first].place)) continue;
+      if (!is_alive(thread) || !(threads_[thread].place == threads_[first].place)) continue;
       told[thread] = true;
       ++waiting;
       if (seen.insert(threads_[thread].rendezvous).second) missing += threads_[thread].rendezvous->missing();
     }
-    text += fmt::format("{} {} thread{} wait{} at {} for {} more", told[0] && first == 0 ? ":" : ";", waiting,
-                        waiting == 1 ? "" : "s", waiting == 1 ? "s" : "", threads_[first].place.to_string(), missing);
+    text += fmt::format("{} {} thread{} wait{} at {} for {} more", separator, waiting, waiting == 1 ? "" : "s",
+                        waiting == 1 ? "s" : "", threads_[first].place.to_string(), missing);
+    separator = ";";
   }
   return text;
 }
@@ -253,10 +253,9 @@ std::string Scheduler::describe_deadlock() const {
 void Scheduler::abandon() {
   abandoning_ = true;
   for (int thread = 0; thread < num_threads_; ++thread) {
-    const bool alive = alive_[thread / kLanes] >> thread % kLanes & 1;
-    if (!alive || threads_[thread].fiber == nullptr) continue;
+    if (!is_alive(thread) || threads_[thread].fiber == nullptr) continue;
     enter(thread);
-    threads_[thread].fiber->resume();
+    launcher_.switch_to(*threads_[thread].fiber);
   }
   abandoning_ = false;
 }
@@ -273,18 +272,14 @@ std::string Place::to_string() const {
                      where.line());
 }
 
-void set_schedule(Schedule schedule) { scheduler().set(schedule); }
+void set_schedule(Schedule schedule) { scheduler.set(schedule); }
 
 std::string running_block() {
-  return fmt::format("kernel {}, block ({}, {}, {})", scheduler().kernel(), blockIdx.x, blockIdx.y, blockIdx.z);
+  return fmt::format("kernel {}, block ({}, {}, {})", scheduler.kernel(), blockIdx.x, blockIdx.y, blockIdx.z);
 }
 
-int current_thread() { return scheduler().current(); }
-int num_alive() { return scheduler().num_alive(); }
-uint32_t alive_lanes(int warp) { return scheduler().alive(warp); }
-void suspend_thread(const Rendezvous& rendezvous, const Place& place) { scheduler().suspend(rendezvous, place); }
-void resume_lanes(int warp, uint32_t lanes) { scheduler().resume(warp, lanes); }
+void suspend_thread(const Rendezvous& rendezvous, const Place& place) { scheduler.suspend(rendezvous, place); }
 
-void run_block(const std::string& kernel, const std::function<void()>& body) { scheduler().run(kernel, body); }
+void run_block(const std::string& kernel, const std::function<void()>& body) { scheduler.run(kernel, body); }
 
 }  // namespace llm::simt

@@ -3,6 +3,7 @@
 
 #include <fmt/format.h>
 
+#include <array>
 #include <cstdint>
 #include <functional>
 #include <source_location>
@@ -65,11 +66,18 @@ struct Rendezvous {
 
 // --- for the operations of threads: warp.cpp, barriers.cpp ---
 
-int current_thread();            // x + y · blockDim.x + z · blockDim.x · blockDim.y
-int num_alive();                 // threads of the block that have not ended
-uint32_t alive_lanes(int warp);  // those of a warp
-void suspend_thread(const Rendezvous& rendezvous, const Place& place);  // until someone resumes it
-void resume_lanes(int warp, uint32_t lanes);
+struct RunningBlock {
+  int thread = 0;     // that runs: x + y · blockDim.x + z · blockDim.x · blockDim.y
+  int num_alive = 0;  // threads that have not ended
+  std::array<uint32_t, kMaxWarps> alive = {}, ready = {};  // a bit a thread: has not ended; could go on
+};
+inline RunningBlock running;
+
+inline int current_thread() { return running.thread; }
+inline int current_lane() { return running.thread % kLanes; }
+inline int current_warp() { return running.thread / kLanes; }
+
+void suspend_thread(const Rendezvous& rendezvous, const Place& place);  // until its bit in `ready` is set
 
 // --- for launch.cpp ---
 

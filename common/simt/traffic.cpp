@@ -69,7 +69,7 @@ class InstructionNumbers {
 
 bool on = false;
 std::map<std::string, KernelCounts> all_counts;
-KernelCounts* running = nullptr;
+KernelCounts* counted = nullptr;
 InstructionNumbers numbers;
 std::array<Warp, kMaxWarps> warps;
 
@@ -87,7 +87,7 @@ void count_request(bool is_load, uintptr_t address, size_t size, uintptr_t code)
   request.touch(address / kSectorBytes);
   const uintptr_t last = (address + size - 1) / kSectorBytes;
   if (last != address / kSectorBytes) request.touch(last);
-  (is_load ? running->loads : running->stores).bytes += size;
+  (is_load ? counted->loads : counted->stores).bytes += size;
 }
 
 }  // namespace
@@ -99,9 +99,9 @@ const std::map<std::string, KernelCounts>& counts() { return all_counts; }
 
 void count_launch(const std::string& kernel, uint64_t blocks) {
   if (!on) return;
-  running = &all_counts[kernel];
-  ++running->launches;
-  running->blocks += blocks;
+  counted = &all_counts[kernel];
+  ++counted->launches;
+  counted->blocks += blocks;
 }
 
 void count_access(Access access, uintptr_t address, size_t size, const void* code) {
@@ -115,7 +115,7 @@ void count_access(Access access, uintptr_t address, size_t size, const void* cod
 }
 
 void count_barrier() {
-  if (on) ++running->barriers;
+  if (on) ++counted->barriers;
 }
 
 void count_product(const std::string& name, uint64_t bytes_read, uint64_t bytes_written) {
@@ -134,7 +134,7 @@ void end_requests(int warp_index) {
   Warp& warp = warps[warp_index];
   for (const size_t number : warp.touched) {
     Instruction& instruction = warp.instructions[number];
-    MemoryCounts& memory = instruction.is_load ? running->loads : running->stores;
+    MemoryCounts& memory = instruction.is_load ? counted->loads : counted->stores;
     memory.requests += instruction.num_requests;
     for (size_t i = 0; i < instruction.num_requests; ++i) {
       memory.sectors += static_cast<uint64_t>(instruction.requests[i].num_sectors);

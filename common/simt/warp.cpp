@@ -16,7 +16,7 @@ struct Meeting final : Rendezvous {
   Place place;  // of the first to come
 
   // A lane that has ended is not waited for.
-  uint32_t missing_lanes() const { return mask & alive_lanes(warp) & ~arrived; }
+  uint32_t missing_lanes() const { return mask & running.alive[warp] & ~arrived; }
   int missing() const override { return std::popcount(missing_lanes()); }
 };
 
@@ -47,8 +47,8 @@ Meeting& meeting_of(int warp, uint32_t mask, int lane, WarpWork work, const Plac
 void end_meeting(Meeting& meeting) {
   Warp& warp = warps[meeting.warp];
   meeting.work(warp.slots.data(), meeting.arrived);
-  if (meeting.arrived == alive_lanes(meeting.warp)) end_requests(meeting.warp);
-  resume_lanes(meeting.warp, meeting.arrived);
+  if (meeting.arrived == running.alive[meeting.warp]) end_requests(meeting.warp);
+  running.ready[meeting.warp] |= meeting.arrived;
   warp.opened &= ~(1u << (&meeting - warp.meetings.data()));
 }
 
@@ -66,7 +66,7 @@ void leave_meetings(int warp) {
 }
 
 void meet(uint32_t mask, WarpWork work, void* slot, const Place& place) {
-  const int warp = current_thread() / kLanes, lane = current_lane();
+  const int warp = current_warp(), lane = current_lane();
   if ((mask >> lane & 1) == 0) {
     fail_kernel("lane {} of warp {} is at {} with the mask {:#010x}, in which it is not", lane, warp, place.to_string(),
                 mask);
@@ -81,8 +81,6 @@ void meet(uint32_t mask, WarpWork work, void* slot, const Place& place) {
   if (meeting.missing_lanes() == 0) end_meeting(meeting);
   suspend_thread(meeting, place);
 }
-
-int current_lane() { return current_thread() % kLanes; }
 
 namespace {
 

@@ -41,8 +41,6 @@ inline unsigned __activemask() { return 1u << current_thread() % kLanes; }
 // ones, where the device promises nothing.
 uint64_t shuffle(uint32_t mask, uint64_t bits, int source, const Place& place);
 
-int current_lane();
-
 // The lane of the same segment of `width` lanes, a power of two, that a shuffle reads from.
 inline int lane_by_index(int index, int width) {
   const int first = current_lane() & ~(width - 1);

@@ -211,6 +211,7 @@ TEST_P(GpuReference, LogitsAgree) {
     const std::vector<double> expected = to_doubles(text.logits);
     expect_close(whole_prefix(model, text), expected, 1e-4);
 
+    if (&text != &texts[1]) continue;  // a step a token takes its time on the simulator
     KeepingMemory memory(config, 1, DType::f32, device);
     Logits logits;
     for (size_t i = 0; i < text.tokens.size(); ++i) {
