@@ -2,6 +2,7 @@
 #pragma once
 
 #include "common/cuda/launch.h"
+#include "common/cuda/numbers.cuh"
 #include "common/cuda/ptx.cuh"
 #include "common/cuda/warp.cuh"
 #include "common/ops/argmax.h"
@@ -48,15 +49,21 @@ struct ArgmaxStorage {
   int32_t id_smem[kWarpSize];
 };
 
-// logits [rows, width]   out [rows]. The block has 32 warps.
-__global__ void argmax_kernel(const float* logits, int width, TopToken* out) {
+// logits [rows, width], N loaded at once, width a multiple of it   out [rows]. The block has 32 warps.
+template <int N>
+__global__ void argmax_kernel(const Pack<float, N>* logits, int width, TopToken* out) {
   auto& smem = shared_storage<ArgmaxStorage>();
   wait_for_earlier_kernels();
-  const float* row = logits + static_cast<int64_t>(blockIdx.x) * width;
+  const int num_packs = width / N;
+  const Pack<float, N>* row = logits + static_cast<int64_t>(blockIdx.x) * num_packs;
   const int warp = static_cast<int>(threadIdx.x) / kWarpSize, lane = static_cast<int>(threadIdx.x) % kWarpSize;
   Top top;
-#pragma unroll 8
-  for (int i = static_cast<int>(threadIdx.x); i < width; i += static_cast<int>(blockDim.x)) top.add(row[i], i);
+#pragma unroll 4
+  for (int i = static_cast<int>(threadIdx.x); i < num_packs; i += static_cast<int>(blockDim.x)) {
+    const Pack<float, N> pack = row[i];
+#pragma unroll
+    for (int j = 0; j < N; ++j) top.add(pack.values[j], i * N + j);
+  }
   top = warp_top(top);
   if (lane == 0) {
     smem.first_smem[warp] = top.first;

@@ -48,9 +48,12 @@ void matmul_by_cublas(TensorView x, const Matrix& weight, TensorView bias, Tenso
 void matvec(TensorView x, const Matrix& weight, TensorView bias, TensorView out) {
   with_type(x.dtype, [&](auto type) {
     using T = decltype(type);
-    const dim3 grid(ceil_div(weight.out_features, kMatvecWarps));
-    launch<matvec_kernel<T>>({grid, dim3(kWarpSize, kMatvecWarps), 0, stream()}, numbers<T>(weight.data), numbers<T>(x),
-                             numbers<float>(bias), static_cast<int>(weight.out_features),
+    // One pack a thread, where a block may have so many threads.
+    const unsigned warps = ceil_div(weight.in_features, kPackSize<T> * kWarpSize);
+    const unsigned threads = std::min(warps * kWarpSize, unsigned{kMatvecMaxThreads});
+    const dim3 grid(ceil_div(weight.out_features, kMatvecRows));
+    launch<matvec_kernel<T>>({grid, dim3(threads), sizeof(MatvecStorage), stream()}, numbers<T>(weight.data),
+                             numbers<T>(x), numbers<float>(bias), static_cast<int>(weight.out_features),
                              static_cast<int>(weight.in_features), numbers<float>(out));
   });
 }

@@ -1,14 +1,15 @@
 // out = weight · x for one token: reading the weight once from memory is all the work there is.
 #pragma once
 
+#include "common/cuda/launch.h"
 #include "common/cuda/numbers.cuh"
 #include "common/cuda/ptx.cuh"
 #include "common/cuda/warp.cuh"
 
 namespace llm::LLM_GPU {
 
-inline constexpr int kMatvecWarps = 8;   // a block
-inline constexpr int kMatvecUnroll = 4;  // 16-byte loads a lane has under way at once
+inline constexpr int kMatvecRows = 4;          // outputs of a block
+inline constexpr int kMatvecMaxThreads = 256;  // of a block
 
 template <class T>
 __device__ inline float dot(const Pack<T, kPackSize<T>>& a, const Pack<T, kPackSize<T>>& b, float sum) {
@@ -23,44 +24,55 @@ __device__ inline Pack<T, kPackSize<T>> load_weights(const Pack<T, kPackSize<T>>
   return *reinterpret_cast<const Pack<T, kPackSize<T>>*>(&bits);
 }
 
-// One warp an output. A lane takes every 32nd pack of 16 bytes, so that a warp reads 512 bytes side by side.
+struct MatvecStorage {
+  float partial_smem[kMatvecRows][kMatvecMaxThreads / kWarpSize];  // each warp's share of each output
+};
+
+// A block has kMatvecRows outputs and all its threads share each row, so that a pack of x serves as many packs of
+// weights, and every thread has as many 16-byte loads under way. Many small blocks on each multiprocessor hide each
+// other's beginnings and ends.
 //   weight [out_features, in_features], in_features a multiple of a pack   x [in_features]
 //   bias [out_features] or null   out [out_features]
 template <class T>
-__global__ void matvec_kernel(const T* weight, const T* x, const float* bias, int out_features, int in_features,
-                              float* out) {
-  const int row = static_cast<int>(blockIdx.x * blockDim.y + threadIdx.y);
-  if (row >= out_features) return wait_for_earlier_kernels();
-  const int lane = static_cast<int>(threadIdx.x);
+__global__ void __launch_bounds__(kMatvecMaxThreads, 4)  // 4 blocks on a multiprocessor: 64 registers a thread
+    matvec_kernel(const T* weight, const T* x, const float* bias, int out_features, int in_features, float* out) {
+  auto& smem = shared_storage<MatvecStorage>();
+  const int thread = static_cast<int>(threadIdx.x), num_threads = static_cast<int>(blockDim.x);
+  const int first_row = static_cast<int>(blockIdx.x) * kMatvecRows;
   const int num_packs = in_features / kPackSize<T>;
-  const auto* weight_packs =
-      reinterpret_cast<const Pack<T, kPackSize<T>>*>(weight) + static_cast<int64_t>(row) * num_packs;
+  const auto* weight_packs = reinterpret_cast<const Pack<T, kPackSize<T>>*>(weight);
   const auto* x_packs = reinterpret_cast<const Pack<T, kPackSize<T>>*>(x);
 
-  // Beyond the end of a row the last pack is loaded again and counts for nothing: loads that no branch stands before
-  // can all be under way at once.
-  Pack<T, kPackSize<T>> weight_rmem[kMatvecUnroll];
-  const auto load = [&](int first) {
+  Pack<T, kPackSize<T>> weight_rmem[kMatvecRows];
+  const auto load_column = [&](int pack) {
 #pragma unroll
-    for (int u = 0; u < kMatvecUnroll; ++u) {
-      weight_rmem[u] = load_weights<T>(weight_packs + min(first + u * kWarpSize, num_packs - 1));
+    for (int r = 0; r < kMatvecRows; ++r) {  // beyond the last row: that row again, for nobody
+      const int64_t row = min(first_row + r, out_features - 1);
+      weight_rmem[r] = load_weights<T>(weight_packs + row * num_packs + pack);
     }
   };
-  load(lane);
-  wait_for_earlier_kernels();  // the weights were under way already; x comes from the kernel before
+  if (thread < num_packs) load_column(thread);
+  wait_for_earlier_kernels();  // the weights are under way already; x comes from the kernel before
 
-  float sum = 0.0f;
-  for (int first = lane; first - lane < num_packs; first += kMatvecUnroll * kWarpSize) {
-    if (first != lane) load(first);
+  float sums_rmem[kMatvecRows] = {};
+  for (int pack = thread; pack < num_packs; pack += num_threads) {
+    if (pack != thread) load_column(pack);
+    const Pack<T, kPackSize<T>> x_pack = x_packs[pack];
 #pragma unroll
-    for (int u = 0; u < kMatvecUnroll; ++u) {
-      const int i = first + u * kWarpSize;
-      if (i < num_packs) sum = dot<T>(weight_rmem[u], x_packs[i], sum);
-    }
+    for (int r = 0; r < kMatvecRows; ++r) sums_rmem[r] = dot<T>(weight_rmem[r], x_pack, sums_rmem[r]);
   }
 
-  sum = warp_sum(sum);
-  if (lane == 0) out[row] = bias == nullptr ? sum : sum + bias[row];
+#pragma unroll
+  for (int r = 0; r < kMatvecRows; ++r) {
+    const float warp_share = warp_sum(sums_rmem[r]);
+    if (thread % kWarpSize == 0) smem.partial_smem[r][thread / kWarpSize] = warp_share;
+  }
+  __syncthreads();
+  const int row = first_row + thread;
+  if (thread >= kMatvecRows || row >= out_features) return;
+  float sum = bias == nullptr ? 0.0f : bias[row];
+  for (int warp = 0; warp < num_threads / kWarpSize; ++warp) sum += smem.partial_smem[thread][warp];
+  out[row] = sum;
 }
 
 }  // namespace llm::LLM_GPU

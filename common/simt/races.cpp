@@ -128,9 +128,9 @@ void check_grain(Access access, size_t index, const void* code) {
 }
 
 std::string describe(const Party& party) {
-  const unsigned thread = static_cast<unsigned>(party.thread);
-  return fmt::format("thread ({}, {}, {}) {} it at {}", thread % blockDim.x, thread / blockDim.x % blockDim.y,
-                     thread / (blockDim.x * blockDim.y), party.writes ? "writes" : "reads", source_line(party.code));
+  const uint3 index = thread_index(party.thread);
+  return fmt::format("thread ({}, {}, {}) {} it at {}", index.x, index.y, index.z, party.writes ? "writes" : "reads",
+                     source_line(party.code));
 }
 
 }  // namespace

@@ -44,6 +44,7 @@ Schedule schedule_of_environment() {
 struct Abandoned {};
 
 struct Thread {
+  uint3 index;
   Fiber* fiber = nullptr;  // null until it starts
   Place place;             // where it waits, or waited last
   const Rendezvous* rendezvous = nullptr;
@@ -100,7 +101,10 @@ void Scheduler::start_block() {
     const int lanes = std::min(num_threads_ - warp * kLanes, kLanes);
     running.alive[warp] = running.ready[warp] = static_cast<uint32_t>((uint64_t{1} << lanes) - 1);
   }
-  for (int thread = 0; thread < num_threads_; ++thread) threads_[thread].fiber = nullptr;
+  for (int i = 0; i < num_threads_; ++i) {
+    threads_[i].index = thread_index(i);
+    threads_[i].fiber = nullptr;
+  }
   reset_meetings();
   reset_barriers();
   reset_async_copies();
@@ -122,12 +126,7 @@ void Scheduler::run(const std::string& kernel, const std::function<void()>& body
 
 void Scheduler::enter(int thread) {
   running.thread = thread;
-  const unsigned index = static_cast<unsigned>(thread);
-  if (blockDim.y * blockDim.z == 1) {
-    threadIdx = {index, 0, 0};
-  } else {
-    threadIdx = {index % blockDim.x, index / blockDim.x % blockDim.y, index / (blockDim.x * blockDim.y)};
-  }
+  threadIdx = threads_[thread].index;
 }
 
 // Lets `thread` go on, or the launcher where it is -1.

@@ -77,6 +77,12 @@ inline int current_thread() { return running.thread; }
 inline int current_lane() { return running.thread % kLanes; }
 inline int current_warp() { return running.thread / kLanes; }
 
+// Its threadIdx.
+inline uint3 thread_index(int thread) {
+  const unsigned index = static_cast<unsigned>(thread);
+  return {index % blockDim.x, index / blockDim.x % blockDim.y, index / (blockDim.x * blockDim.y)};
+}
+
 void suspend_thread(const Rendezvous& rendezvous, const Place& place);  // until its bit in `ready` is set
 
 // --- for launch.cpp ---

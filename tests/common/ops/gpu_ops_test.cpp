@@ -135,7 +135,7 @@ TEST_P(GpuOps, RotatesAndStores) {
 
 TEST_P(GpuOps, FindsTheLikeliest) {
   if (dtype != DType::f32) GTEST_SKIP() << "logits are f32";
-  for (const int64_t width : {1, 2, 31, 33, 1023, 1025, 32003}) {
+  for (const int64_t width : {1, 2, 4, 31, 33, 1023, 1024, 1025, 32000, 32003}) {
     const Tensor logits = random_tensor({4, width}, 15);
     float* const row = logits.view().as<float>();
     row[width - 1] = 3.0f;                                                 // row 0: the last
