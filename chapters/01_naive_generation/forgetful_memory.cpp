@@ -35,8 +35,7 @@ bool ForgetfulMemory::begin_step(const Batch& batch) {
     block_table_.push_back(s);
     for (int32_t position = 0; position < end - begin; ++position) slots_.push_back(s * block_size_ + position);
   }
-  slots_.upload();
-  block_table_.upload();
+  upload_lists({&slots_, &block_table_});
   return true;
 }
 // endregion

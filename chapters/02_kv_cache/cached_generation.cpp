@@ -10,7 +10,6 @@ Generation generate_cached(const Transformer& model, KvMemory& cache, AttendFn a
   const ModelConfig& config = model.config();
   Batch batch(static_cast<int64_t>(prompt.size()), 1, model.device());
   StepRunner runner(model, attend);
-  const Tensor logits({1, config.vocab_size}, DType::f32, model.device());
 
   // region: loop
   Generation generation(prompt, config, params);
@@ -20,7 +19,7 @@ Generation generate_cached(const Transformer& model, KvMemory& cache, AttendFn a
     batch.clear();
     batch.add(0, new_tokens, static_cast<int32_t>(num_computed_tokens), LogitRows::last);
     require(cache.begin_step(batch), "the cache is smaller than the generation");
-    runner.run(batch, cache, logits);
+    const TensorView logits = runner.run(batch, cache);
     num_computed_tokens = generation.all().size();
     const int32_t token = generation.sample(logits, batch.num_tokens());
     if (on_token) on_token(token);

@@ -38,8 +38,7 @@ bool ContiguousKvCache::begin_step(const Batch& batch) {
     block_table_.push_back(stretch.block);
     stretch.length = batch.context_len[s];
   }
-  slots_.upload();
-  block_table_.upload();
+  upload_lists({&slots_, &block_table_});
   return true;
 }
 // endregion

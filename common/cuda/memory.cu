@@ -3,6 +3,8 @@
 #include <algorithm>
 
 #include "common/cuda/context.h"
+#include "common/cuda/launch.h"
+#include "common/cuda/ptx.cuh"
 #include "common/error.h"
 
 namespace llm::LLM_GPU {
@@ -60,6 +62,32 @@ std::shared_ptr<void> allocate_pinned(size_t bytes) {
 
 void copy_to_device(void* to, const void* from, size_t bytes) {
   if (bytes > 0) CUDA_CHECK(cudaMemcpyAsync(to, from, bytes, cudaMemcpyHostToDevice, stream()));
+}
+
+struct WordLists {
+  WordList lists[kMaxWordLists];
+};
+
+// Grid (blocks, lists).
+__global__ void copy_lists_kernel(WordLists all) {
+  wait_for_earlier_kernels();  // which may still read what these lists replace
+  const WordList list = all.lists[blockIdx.y];
+  const int stride = static_cast<int>(gridDim.x * blockDim.x);
+  for (int i = static_cast<int>(blockIdx.x * blockDim.x + threadIdx.x); i < list.count; i += stride) {
+    list.to[i] = list.from[i];
+  }
+}
+
+void copy_lists_to_device(std::span<const WordList> lists) {
+  require(lists.size() <= kMaxWordLists, "{} lists copied at once", lists.size());
+  WordLists all{};
+  std::copy(lists.begin(), lists.end(), all.lists);
+  int longest = 0;
+  for (const WordList& list : lists) longest = std::max(longest, list.count);
+  constexpr int kThreads = 256, kMaxBlocks = 16;
+  const int blocks = std::min((longest + kThreads - 1) / kThreads, kMaxBlocks);
+  launch<copy_lists_kernel>(
+      {dim3(static_cast<unsigned>(blocks), static_cast<unsigned>(lists.size())), dim3(kThreads), 0, stream()}, all);
 }
 
 void copy_on_device(void* to, const void* from, size_t bytes) {

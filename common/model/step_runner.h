@@ -8,22 +8,26 @@
 
 namespace llm {
 
-// A step of a few tokens is bound by the time it takes to start its some hundred kernels. A recorded CUDA graph starts
-// them all in one call. What changes from step to step stands in the buffers of the batch and the memory, whose
-// addresses do not.
+// A step of a few tokens is bound by the time it takes to start its hundred or so kernels. A recorded CUDA graph starts
+// them all in one call. What changes from step to step stands in the lists of the batch and the memory, whose addresses
+// do not. There is a graph for 1, 2, 4, 8, 16, 24, ... sequences; a step of fewer is filled up with padding.
 class StepRunner {
  public:
   StepRunner(const Transformer& model, AttendFn attend) : model_(model), attend_(attend), workspace_(model.device()) {}
 
-  // Transformer::forward. `batch`, `memory` and `logits` must be the same objects at every call with as many
-  // sequences.
-  void run(const Batch& batch, KvMemory& memory, TensorView logits);
+  // Transformer::forward for a batch that `memory`, the same at every call, has begun. The logits, [num_logits,
+  // vocab_size] f32, stand until the next call.
+  TensorView run(const Batch& batch, KvMemory& memory);
 
  private:
-  // The steps with one number of sequences.
+  // The steps of so many sequences, padding among them.
   struct Decode {
-    explicit Decode(Device device) : workspace(device) {}
-    Workspace workspace;           // its own: the recorded addresses must stay
+    Decode(const Transformer& model, int64_t num_seqs);
+
+    // Their own, since the recorded addresses must stay.
+    Batch batch;
+    Workspace workspace;
+    Tensor logits;                 // [num_seqs, vocab_size]
     bool warm = false;             // after its first step the workspace grows no more
     std::function<void()> replay;  // none before the second
   };
@@ -31,6 +35,7 @@ class StepRunner {
   const Transformer& model_;
   AttendFn attend_;
   Workspace workspace_;
+  Tensor logits_;                      // of steps that are not recorded, as many rows as the largest had
   std::map<int64_t, Decode> decodes_;  // by number of sequences
 };
 

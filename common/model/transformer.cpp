@@ -49,18 +49,20 @@ void Transformer::forward(const Batch& batch, KvMemory& memory, AttendFn attend,
     ops_.matmul(attended.reshaped({n, c.num_heads * c.head_dim}), layer.attention_out, {}, delta);
 
     ops_.add_rmsnorm(x, delta, layer.ffn_norm, c.rms_norm_eps, normed);
-    ops_.matmul(normed, layer.gate_up, {}, gate_up);
-    ops_.swiglu(gate_up, hidden);
+    ops_.swiglu_matmul(normed, layer.gate_up, gate_up, hidden);
     ops_.matmul(hidden, layer.down, {}, delta);
     pending = delta;
   }
 
   if (batch.num_logits() == 0) return;
-  const TensorView last_x = workspace.take({batch.num_logits(), c.hidden_size}, DType::f32);
-  const TensorView last_delta = workspace.take({batch.num_logits(), c.hidden_size}, DType::f32);
+  TensorView last_x = x, last_delta = delta;
+  if (batch.num_logits() < n) {
+    last_x = workspace.take({batch.num_logits(), c.hidden_size}, DType::f32);
+    last_delta = workspace.take({batch.num_logits(), c.hidden_size}, DType::f32);
+    ops_.gather_rows(x, batch.logit_rows.view(), last_x);
+    ops_.gather_rows(delta, batch.logit_rows.view(), last_delta);
+  }
   const TensorView last_normed = workspace.take({batch.num_logits(), c.hidden_size}, activation_dtype_);
-  ops_.gather_rows(x, batch.logit_rows.view(), last_x);
-  ops_.gather_rows(delta, batch.logit_rows.view(), last_delta);
   ops_.add_rmsnorm(last_x, last_delta, weights_.final_norm, c.rms_norm_eps, last_normed);
   ops_.matmul(last_normed, weights_.lm_head, {}, logits);
 }

@@ -155,7 +155,7 @@ __global__ void attend_kernel(AttendPointers<T> p, AttendShape shape) {
   }
   __syncthreads();
 
-  // The warps into one, likewise. Warp 0 always saw a key, so the maximum is a number.
+  // The warps into one, likewise. Warp 0 saw a key, so the maximum is a number, or the token is padding and gets zeros.
   float block_max = -INFINITY;
   for (int w = 0; w < kAttendWarps; ++w) block_max = fmaxf(block_max, smem.max_smem[w]);
   float sum = 0.0f;
@@ -164,7 +164,7 @@ __global__ void attend_kernel(AttendPointers<T> p, AttendShape shape) {
   for (int i = warp * kWarpSize + lane; i < shape.head_dim; i += kAttendWarps * kWarpSize) {
     float value = 0.0f;
     for (int w = 0; w < kAttendWarps; ++w) value += expf(smem.max_smem[w] - block_max) * smem.out_smem[w][i];
-    narrow(value / sum, out[i]);
+    narrow(num_keys == 0 ? 0.0f : value / sum, out[i]);
   }
 }
 

@@ -10,7 +10,7 @@ const Ops& ops() {
       .add_rmsnorm = add_rmsnorm,
       .matmul = matmul,
       .rope_and_store = rope_and_store,
-      .swiglu = swiglu,
+      .swiglu_matmul = swiglu_matmul,
       .gather_rows = gather_rows,
       .attend = attend,
       .argmax = argmax,

@@ -20,7 +20,8 @@ void gather_rows(TensorView x, Int32View rows, TensorView out);
 void add_rmsnorm(TensorView x, TensorView delta, TensorView weight, float eps, TensorView out);
 void matmul(TensorView x, const Matrix& weight, TensorView bias, TensorView out);
 void rope_and_store(TensorView qkv, Int32View positions, const RopeParams& params, TensorView q, const KvView& kv);
-void swiglu(TensorView gate_up, TensorView out);
+void swiglu_matmul(TensorView x, const Matrix& weight, TensorView gate_up, TensorView out);
+void swiglu(TensorView gate_up, TensorView out);  // the gate alone
 void attend(const Batch& batch, TensorView q, const KvView& kv, Workspace& workspace, TensorView out);
 void argmax(TensorView logits, TensorView out);
 }  // namespace llm::LLM_GPU

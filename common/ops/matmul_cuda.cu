@@ -44,17 +44,25 @@ void matmul_by_cublas(TensorView x, const Matrix& weight, TensorView bias, Tenso
                           CUBLAS_GEMM_DEFAULT));
 }
 
-// One token's product with a weight whose rows begin at a multiple of 16 bytes.
+// Whether x is one token and the weight's rows begin at multiples of 16 bytes, as the kernels of one row want them.
+bool is_matvec(TensorView x, const Matrix& weight) {
+  return x.dim(0) == 1 && weight.in_features * static_cast<int64_t>(size_of(x.dtype)) % 16 == 0;
+}
+
+// One pack a thread, where a block may have so many threads.
+template <class T>
+LaunchConfig matvec_config(const Matrix& weight) {
+  const unsigned warps = ceil_div(weight.in_features, kPackSize<T> * kWarpSize);
+  const unsigned threads = std::min(warps * kWarpSize, unsigned{kMatvecMaxThreads});
+  return {dim3(ceil_div(weight.out_features, kMatvecRows)), dim3(threads), sizeof(MatvecStorage), stream()};
+}
+
 void matvec(TensorView x, const Matrix& weight, TensorView bias, TensorView out) {
   with_type(x.dtype, [&](auto type) {
     using T = decltype(type);
-    // One pack a thread, where a block may have so many threads.
-    const unsigned warps = ceil_div(weight.in_features, kPackSize<T> * kWarpSize);
-    const unsigned threads = std::min(warps * kWarpSize, unsigned{kMatvecMaxThreads});
-    const dim3 grid(ceil_div(weight.out_features, kMatvecRows));
-    launch<matvec_kernel<T>>({grid, dim3(threads), sizeof(MatvecStorage), stream()}, numbers<T>(weight.data),
-                             numbers<T>(x), numbers<float>(bias), static_cast<int>(weight.out_features),
-                             static_cast<int>(weight.in_features), numbers<float>(out));
+    launch<matvec_kernel<T>>(matvec_config<T>(weight), numbers<T>(weight.data), numbers<T>(x), numbers<float>(bias),
+                             static_cast<int>(weight.out_features), static_cast<int>(weight.in_features),
+                             numbers<float>(out));
   });
 }
 
@@ -84,12 +92,21 @@ Matrix make_matrix(std::span<const TensorView> parts, DType dtype) {
 void matmul(TensorView x, const Matrix& weight, TensorView bias, TensorView out) {
   require(x.dtype == weight.data.view().dtype, "a product of {} with {}", name_of(x.dtype),
           name_of(weight.data.view().dtype));
-  const bool rows_aligned = weight.in_features * static_cast<int64_t>(size_of(x.dtype)) % 16 == 0;
-  if (x.dim(0) == 1 && rows_aligned) {
-    matvec(x, weight, bias, out);
-  } else {
-    matmul_by_cublas(x, weight, bias, out);
+  if (is_matvec(x, weight)) return matvec(x, weight, bias, out);
+  matmul_by_cublas(x, weight, bias, out);
+}
+
+void swiglu_matmul(TensorView x, const Matrix& weight, TensorView gate_up, TensorView out) {
+  if (!is_matvec(x, weight)) {
+    matmul(x, weight, {}, gate_up);
+    return swiglu(gate_up, out);
   }
+  with_type(x.dtype, [&](auto type) {
+    using T = decltype(type);
+    launch<swiglu_matvec_kernel<T>>(matvec_config<T>(weight), numbers<T>(weight.data), numbers<T>(x),
+                                    static_cast<int>(out.dim(1)), static_cast<int>(weight.in_features),
+                                    numbers<T>(out));
+  });
 }
 
 }  // namespace llm::LLM_GPU

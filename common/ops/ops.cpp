@@ -12,7 +12,7 @@ const Ops& ops_for(Device device) {
       .add_rmsnorm = cpu::add_rmsnorm,
       .matmul = cpu::matmul,
       .rope_and_store = cpu::rope_and_store,
-      .swiglu = cpu::swiglu,
+      .swiglu_matmul = cpu::swiglu_matmul,
       .gather_rows = cpu::gather_rows,
       .attend = cpu::attend,
       .argmax = cpu::argmax,

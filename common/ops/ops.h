@@ -17,7 +17,7 @@ struct Ops {
   AddRmsNormFn add_rmsnorm;
   MatmulFn matmul;
   RopeAndStoreFn rope_and_store;
-  SwigluFn swiglu;
+  SwigluMatmulFn swiglu_matmul;
   GatherRowsFn gather_rows;
   AttendFn attend;  // the plain one
   ArgmaxFn argmax;

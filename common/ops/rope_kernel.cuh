@@ -31,6 +31,8 @@ __global__ void rope_and_store_kernel(const float* qkv, const int32_t* positions
   const int num_heads = shape.heads + 2 * shape.kv_heads;
   if (head >= num_heads) return;
   const int64_t token = blockIdx.x;
+  const int position = positions[token];
+  if (position < 0) return;  // padding
   const int head_dim = shape.head_dim, half = head_dim / 2;
   const int lane = static_cast<int>(threadIdx.x);
   const float* from = qkv + (token * num_heads + head) * head_dim;
@@ -47,7 +49,7 @@ __global__ void rope_and_store_kernel(const float* qkv, const int32_t* positions
                    : k + (slot * shape.kv_heads + head - shape.heads) * head_dim;
   const float* norm = is_query ? q_norm : k_norm;
   const float scale = norm == nullptr ? 1.0f : head_scale(from, head_dim, eps);
-  const float* cosines = cos_sin + static_cast<int64_t>(positions[token]) * head_dim;
+  const float* cosines = cos_sin + static_cast<int64_t>(position) * head_dim;
   const float* sines = cosines + half;
   for (int i = lane; i < half; i += kWarpSize) {
     float a = from[i], b = from[i + half];

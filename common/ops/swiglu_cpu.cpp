@@ -24,4 +24,9 @@ void swiglu(TensorView gate_up, TensorView out) {
   });
 }
 
+void swiglu_matmul(TensorView x, const Matrix& weight, TensorView gate_up, TensorView out) {
+  matmul(x, weight, {}, gate_up);
+  swiglu(gate_up, out);
+}
+
 }  // namespace llm::cpu

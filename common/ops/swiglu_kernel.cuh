@@ -6,6 +6,8 @@
 
 namespace llm::LLM_GPU {
 
+__device__ inline float swiglu(float gate, float up) { return gate / (1.0f + expf(-gate)) * up; }
+
 // gate_up [rows, 2 · width]   out [rows, width]
 template <class T>
 __global__ void swiglu_kernel(const float* gate_up, int64_t num_outputs, int width, T* out) {
@@ -14,7 +16,7 @@ __global__ void swiglu_kernel(const float* gate_up, int64_t num_outputs, int wid
   if (i >= num_outputs) return;
   const int64_t row = i / width, column = i % width;
   const float gate = gate_up[row * 2 * width + column], up = gate_up[row * 2 * width + width + column];
-  narrow(gate / (1.0f + expf(-gate)) * up, out[i]);
+  narrow(swiglu(gate, up), out[i]);
 }
 
 }  // namespace llm::LLM_GPU

@@ -19,9 +19,7 @@ void Batch::clear() {
   query_start.push_back(0);
 }
 
-void Batch::upload() const {
-  for (const Int32Buffer* buffer : {&tokens, &positions, &query_start, &context_len, &logit_rows}) buffer->upload();
-}
+void Batch::upload() const { upload_lists({&tokens, &positions, &query_start, &context_len, &logit_rows}); }
 
 void Batch::add(int32_t sequence_id, std::span<const int32_t> new_tokens, int32_t first_position, LogitRows rows) {
   require(!new_tokens.empty(), "sequence {} joined a step with no tokens", sequence_id);
@@ -34,6 +32,16 @@ void Batch::add(int32_t sequence_id, std::span<const int32_t> new_tokens, int32_
   query_start.push_back(static_cast<int32_t>(num_tokens()));
   context_len.push_back(first_position + static_cast<int32_t>(new_tokens.size()));
   sequence_ids.push_back(sequence_id);
+}
+
+void Batch::add_padding() {
+  constexpr int32_t kNoSequence = -1, kNoPosition = -1, kAnyToken = 0;
+  logit_rows.push_back(static_cast<int32_t>(num_tokens()));
+  tokens.push_back(kAnyToken);
+  positions.push_back(kNoPosition);
+  query_start.push_back(static_cast<int32_t>(num_tokens()));
+  context_len.push_back(0);
+  sequence_ids.push_back(kNoSequence);
 }
 
 }  // namespace llm

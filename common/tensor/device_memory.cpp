@@ -44,6 +44,7 @@ struct Gpu {
   decltype(&cuda::allocate_pinned) allocate_pinned;
   decltype(&cuda::copy_to_device) copy_to_device;
   decltype(&cuda::copy_on_device) copy_on_device;
+  decltype(&cuda::copy_lists_to_device) copy_lists_to_device;
   decltype(&cuda::copy_to_host) copy_to_host;
   decltype(&cuda::synchronize) synchronize;
   decltype(&cuda::record_graph) record_graph;
@@ -51,13 +52,15 @@ struct Gpu {
 
 const Gpu& gpu(Device device) {
 #if defined(LLM_HAVE_SIMT)
-  static constexpr Gpu kSimt = {simt::require_device, simt::allocate,     simt::allocate_pinned, simt::copy_to_device,
-                                simt::copy_on_device, simt::copy_to_host, simt::synchronize,     simt::record_graph};
+  static constexpr Gpu kSimt = {simt::require_device, simt::allocate,       simt::allocate_pinned,
+                                simt::copy_to_device, simt::copy_on_device, simt::copy_lists_to_device,
+                                simt::copy_to_host,   simt::synchronize,    simt::record_graph};
   if (device == Device::simt) return kSimt;
 #endif
 #if defined(LLM_HAVE_CUDA)
-  static constexpr Gpu kCuda = {cuda::require_device, cuda::allocate,     cuda::allocate_pinned, cuda::copy_to_device,
-                                cuda::copy_on_device, cuda::copy_to_host, cuda::synchronize,     cuda::record_graph};
+  static constexpr Gpu kCuda = {cuda::require_device, cuda::allocate,       cuda::allocate_pinned,
+                                cuda::copy_to_device, cuda::copy_on_device, cuda::copy_lists_to_device,
+                                cuda::copy_to_host,   cuda::synchronize,    cuda::record_graph};
   if (device == Device::cuda) return kCuda;
 #endif
   fail_missing(device);
@@ -90,6 +93,10 @@ void copy(TensorView from, TensorView to) {
   if (to.device == Device::cpu) return gpu(from.device).copy_to_host(to.data, from.data, to.nbytes());
   require(from.device == Device::cpu, "a copy from {} to {}", name_of(from.device), name_of(to.device));
   gpu(to.device).copy_to_device(to.data, from.data, to.nbytes());
+}
+
+void copy_lists(Device device, std::span<const WordList> lists) {
+  if (device != Device::cpu) gpu(device).copy_lists_to_device(lists);
 }
 
 Tensor to_device(const Tensor& tensor, Device device) {

@@ -5,6 +5,7 @@
 #include <functional>
 #include <memory>
 
+#include "common/cuda/memory.h"
 #include "common/tensor/tensor.h"
 
 namespace llm {
@@ -21,6 +22,9 @@ std::shared_ptr<void> allocate_staging(Device device, size_t bytes);
 // Between the host and a device, or on one device, in the order of the device's work. A copy to the host waits for all
 // work before it; one to a device may return before it is done.
 void copy(TensorView from, TensorView to);
+
+// Short lists from staging memory to `device`, all at once, as `copy`; nothing where the device is the host itself.
+void copy_lists(Device device, std::span<const WordList> lists);
 
 // `tensor` itself where it is on `device` already, else a copy there.
 Tensor to_device(const Tensor& tensor, Device device);

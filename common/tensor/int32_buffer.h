@@ -1,14 +1,16 @@
 // A list of 32-bit integers of fixed capacity that a step's kernels read: tokens, positions, slots, tables.
 #pragma once
 
+#include <initializer_list>
 #include <span>
+#include <vector>
 
 #include "common/tensor/device_memory.h"
 
 namespace llm {
 
-// Written by the host; `upload` brings it to the device that reads it. Its addresses never change, so a captured CUDA
-// graph finds it where it was.
+// Written by the host; `upload_lists` brings it to the device that reads it. Its addresses never change, so a captured
+// CUDA graph finds it where it was.
 class Int32Buffer {
  public:
   explicit Int32Buffer(int64_t capacity, Device device = Device::cpu)
@@ -35,11 +37,6 @@ class Int32Buffer {
   int32_t& operator[](int64_t i) { return host()[i]; }
   std::span<const int32_t> values() const { return {host(), static_cast<size_t>(size_)}; }
 
-  // To the device, where that is not the host itself. Write to the buffer only after the device has read it.
-  void upload() const {
-    if (device_ != Device::cpu) copy(host_.view().rows(0, size_), view());
-  }
-
   // From the device, which may have written to it; waits for that.
   void download() const {
     if (device_ != Device::cpu) copy(view(), host_.view().rows(0, size_));
@@ -48,11 +45,23 @@ class Int32Buffer {
   Int32View view() const { return on_device_.view().rows(0, size_); }  // [size] on the device
 
  private:
+  friend void upload_lists(std::initializer_list<const Int32Buffer*> buffers);
+
   int32_t* host() const { return static_cast<int32_t*>(host_.view().data); }
 
   Tensor host_, on_device_;
   Device device_;
   int64_t size_ = 0;
 };
+
+// Several buffers to their device. Write to them only after the device has read them.
+inline void upload_lists(std::initializer_list<const Int32Buffer*> buffers) {
+  std::vector<WordList> lists;
+  for (const Int32Buffer* buffer : buffers) {
+    lists.push_back({static_cast<uint32_t*>(buffer->on_device_.view().data),
+                     reinterpret_cast<const uint32_t*>(buffer->host()), static_cast<int>(buffer->size())});
+  }
+  copy_lists((*buffers.begin())->device_, lists);
+}
 
 }  // namespace llm

@@ -34,8 +34,7 @@ class KeepingMemory : public KvMemory {
         slots_.push_back(batch.sequence_ids[s] * room_ + batch.positions[i]);
       }
     }
-    slots_.upload();
-    block_table_.upload();
+    upload_lists({&slots_, &block_table_});
     return true;
   }
   KvView layer(int layer) override {

@@ -65,7 +65,7 @@ TEST_P(GpuOps, PicksRows) {
 }
 
 TEST_P(GpuOps, AddsAndNormalizes) {
-  for (const int64_t width : {1, 31, 33, 65, 256, 4099}) {
+  for (const int64_t width : {1, 31, 33, 65, 256, 1025, 2051, 4100, 12284}) {
     for (const bool has_delta : {false, true}) {
       const Tensor weight = random_tensor({width}, 2), delta = has_delta ? random_tensor({3, width}, 3) : Tensor();
       const Tensor x = random_tensor({3, width}, 4), x_there = there(random_tensor({3, width}, 4));
@@ -99,13 +99,23 @@ TEST_P(GpuOps, Multiplies) {
   }
 }
 
-TEST_P(GpuOps, Gates) {
-  for (const int64_t width : {1, 31, 33, 688, 1031}) {
-    const Tensor gate_up = random_tensor({3, 2 * width}, 9);
-    const Tensor expected({3, width}, DType::f32), actual = empty({3, width}, dtype);
-    cpu.swiglu(gate_up, expected);
-    gpu().swiglu(there(gate_up), actual);
-    expect_same(actual, expected);
+TEST_P(GpuOps, MultipliesAndGates) {
+  for (const int64_t rows : {1, 3}) {
+    for (const int64_t width : {1, 2, 31, 33, 688, 1031}) {
+      for (const int64_t in_features : {8, 31, 1096}) {
+        const Tensor x = rounded(random_tensor({rows, in_features}, 9));
+        const Tensor numbers = rounded(random_tensor({2 * width, in_features}, 10));
+        const TensorView part = numbers;
+        const Tensor expected({rows, width}, DType::f32), actual = empty({rows, width}, dtype);
+        cpu.swiglu_matmul(widened(x), cpu.make_matrix({&part, 1}, DType::f32), Tensor({rows, 2 * width}, DType::f32),
+                          expected);
+        gpu().swiglu_matmul(there(x), gpu().make_matrix({&part, 1}, dtype), empty({rows, 2 * width}, DType::f32),
+                            actual);
+        // A gate and a product of sums of as many numbers.
+        const Tensor here = to_host(actual);
+        expect_close(here.view(), expected.view(), tolerance() * std::sqrt(static_cast<double>(in_features)));
+      }
+    }
   }
 }
 

@@ -14,7 +14,7 @@ TEST(Ops, TheCpuHasAllOperators) {
   EXPECT_EQ(ops.add_rmsnorm, cpu::add_rmsnorm);
   EXPECT_EQ(ops.matmul, cpu::matmul);
   EXPECT_EQ(ops.rope_and_store, cpu::rope_and_store);
-  EXPECT_EQ(ops.swiglu, cpu::swiglu);
+  EXPECT_EQ(ops.swiglu_matmul, cpu::swiglu_matmul);
   EXPECT_EQ(ops.gather_rows, cpu::gather_rows);
   EXPECT_EQ(ops.attend, cpu::attend);
 }

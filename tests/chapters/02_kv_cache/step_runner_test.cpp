@@ -1,0 +1,85 @@
+// Steps that are recorded and replayed give the logits of steps that are not, however many sequences take part.
+#include "common/model/step_runner.h"
+
+#include <gtest/gtest.h>
+
+#include <vector>
+
+#include "chapters/02_kv_cache/contiguous_kv_cache.h"
+#include "common/tensor/device_memory.h"
+#include "tests/support/expect_close.h"
+#include "tests/support/gpu_device.h"
+#include "tests/support/tiny_model.h"
+
+namespace llm {
+namespace {
+
+using Ids = std::vector<int32_t>;
+
+class StepRunnerOn : public testing::TestWithParam<Device> {
+ protected:
+  void SetUp() override { LLM_SKIP_WITHOUT(GetParam()); }
+};
+
+// The logits after each step, [steps][sequences of the step], of `texts`: prompts of three tokens, then one token a
+// step. Text s takes part in the steps before `last_step[s]`.
+std::vector<std::vector<double>> run_texts(const std::vector<Ids>& texts, const std::vector<int>& last_step,
+                                           Device device) {
+  const auto model = tiny_transformer(tiny_config("qwen2"), 4, DType::f32, device);
+  const auto num_texts = static_cast<int64_t>(texts.size());
+  ContiguousKvCache cache(model->config(), 32, num_texts, DType::f32, device);
+  StepRunner runner(*model, model->ops().attend);
+  Batch batch(3 * num_texts, num_texts, device);
+  std::vector<std::vector<double>> all;
+  constexpr int kSteps = 9;
+  for (int step = 0; step < kSteps; ++step) {
+    batch.clear();
+    for (size_t s = 0; s < texts.size(); ++s) {
+      if (step >= last_step[s]) continue;
+      const size_t begin = step == 0 ? 0 : static_cast<size_t>(step) + 2, length = step == 0 ? 3 : 1;
+      batch.add(static_cast<int32_t>(s), std::span(texts[s]).subspan(begin, length), static_cast<int32_t>(begin),
+                LogitRows::last);
+    }
+    EXPECT_TRUE(cache.begin_step(batch));
+    const TensorView logits = runner.run(batch, cache);
+    EXPECT_EQ(logits.dim(0), batch.num_seqs());
+    all.push_back(to_doubles(to_host(logits)));
+  }
+  return all;
+}
+
+TEST_P(StepRunnerOn, SequencesLeaveOneByOne) {
+  std::mt19937_64 random(3);
+  std::vector<Ids> texts;
+  for (int s = 0; s < 11; ++s) texts.push_back(random_ids(random, 12, tiny_config("qwen2").vocab_size));
+  // 11 sequences in the graph of 16, 7 in that of 8, 3 and 4 in that of 4, 1 alone: each is recorded and then replayed.
+  const std::vector<int> last_step{9, 7, 7, 6, 4, 4, 4, 2, 2, 2, 2};
+  const auto expected = run_texts(texts, last_step, Device::cpu), actual = run_texts(texts, last_step, GetParam());
+  for (size_t step = 0; step < expected.size(); ++step) {
+    EXPECT_TRUE(is_close(actual[step], expected[step], 1e-4)) << "step " << step;
+  }
+}
+
+// What padding computes may go nowhere: not into the slots of those who are there.
+TEST_P(StepRunnerOn, PaddingStoresNothing) {
+  const auto model = tiny_transformer(tiny_config("llama"), 4, DType::f32, GetParam());
+  ContiguousKvCache cache(model->config(), 8, 3, DType::f32, GetParam());
+  StepRunner runner(*model, model->ops().attend);
+  Batch batch(3, 3, GetParam());
+  for (int32_t position = 0; position < 3; ++position) {
+    batch.clear();
+    for (int32_t s = 0; s < 3; ++s) batch.add(s, Ids{7}, position, LogitRows::last);
+    ASSERT_TRUE(cache.begin_step(batch));
+    const Tensor logits = to_host(runner.run(batch, cache));
+    const std::vector<double> values = to_doubles(logits.view().rows(0, 1));
+    for (int64_t s = 0; s < 3; ++s) {  // all three tell the same
+      EXPECT_TRUE(is_close(to_doubles(logits.view().rows(s, s + 1)), values, 1e-6)) << position;
+    }
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Devices, StepRunnerOn, testing::Values(Device::cpu, Device::simt, Device::cuda),
+                         [](const auto& info) { return std::string(name_of(info.param)); });
+
+}  // namespace
+}  // namespace llm
