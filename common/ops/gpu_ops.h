@@ -23,5 +23,6 @@ void rope_and_store(TensorView qkv, Int32View positions, const RopeParams& param
 void swiglu(TensorView gate_up, TensorView out);
 void attend(const Batch& batch, TensorView q, const KvView& kv, Workspace& workspace, TensorView out);
 void argmax(TensorView logits, TensorView out);
+void sum_rows(TensorView x, TensorView out);
 }  // namespace llm::LLM_GPU
 #endif
