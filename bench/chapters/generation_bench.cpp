@@ -79,8 +79,9 @@ void read_memory(benchmark::State& state, size_t bytes) {
     pass.run();
     benchmark::ClobberMemory();
   }
-  state.counters["bytes_per_second"] = benchmark::Counter(
-      static_cast<double>(pass.numbers().nbytes()) * static_cast<double>(state.iterations()), benchmark::Counter::kIsRate);
+  state.counters["bytes_per_second"] =
+      benchmark::Counter(static_cast<double>(pass.numbers().nbytes()) * static_cast<double>(state.iterations()),
+                         benchmark::Counter::kIsRate);
 }
 
 #ifdef LLM_HAVE_OPENBLAS

@@ -65,7 +65,8 @@ Json time_us(const GpuBench& bench, int64_t copies, const std::function<void(int
   const std::function<void()> replay = record(calls);
   seconds_of(bench.device, replay);
   std::vector<double> us;
-  for (int r = 0; r < repetitions; ++r) us.push_back(1e6 * seconds_of(bench.device, replay) / static_cast<double>(calls));
+  for (int r = 0; r < repetitions; ++r)
+    us.push_back(1e6 * seconds_of(bench.device, replay) / static_cast<double>(calls));
   return summary(us).set("calls", calls);
 }
 

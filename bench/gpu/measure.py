@@ -66,9 +66,8 @@ def describe_machine():
 
 def describe_commit():
     """As in ./run --json: "+" where files differ from it."""
-    return said("git", "-C", str(ROOT), "describe", "--always", "--abbrev=12", "--exclude=*", "--dirty=+") or os.environ.get(
-        "COMMIT"
-    )
+    git = ("git", "-C", str(ROOT), "describe", "--always", "--abbrev=12", "--exclude=*", "--dirty=+")
+    return said(*git) or os.environ.get("COMMIT")
 
 
 def parts(program, device, quick):
@@ -132,7 +131,8 @@ def main():
     parser.add_argument("--quick", action="store_true", help="tiny shapes: only whether everything runs")
     arguments = parser.parse_args()
     if not arguments.json.parent.is_dir():
-        print(f"--json is {arguments.json}, but there is no folder {arguments.json.parent}; make it first", file=sys.stderr)
+        folder = arguments.json.parent
+        print(f"--json is {arguments.json}, but there is no folder {folder}; make it first", file=sys.stderr)
         return 2
 
     end = time.monotonic() + arguments.seconds

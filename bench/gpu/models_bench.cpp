@@ -35,8 +35,7 @@ Generation generate(const Transformer& model, int64_t prompt_len, int max_tokens
 void require_same_output(const LoadedModel& loaded) {
   constexpr int kPrompt = 13, kTokens = 9;
   const Transformer& model = *loaded.transformer;
-  const Generation naive =
-      generate_naive(model, some_tokens(kPrompt, model.config().vocab_size), {kTokens, true, {}});
+  const Generation naive = generate_naive(model, some_tokens(kPrompt, model.config().vocab_size), {kTokens, true, {}});
   const Comparison comparison = compare_outputs(naive.token_ids(), naive.top_gaps(),
                                                 generate(model, kPrompt, kTokens).token_ids(), near_tie(model.dtype()));
   require(comparison.same, "{}: same output as chapter 1: {}", loaded.name, describe(comparison));

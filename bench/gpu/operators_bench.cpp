@@ -52,15 +52,22 @@ void bench_attention(GpuBench& bench, const ModelConfig& c, int64_t context_len)
   const auto attend = [&](int64_t i) {
     const int64_t first = i % copies * context_len;
     workspace.reset();
-    const KvView kv{k.view().rows(first, first + context_len), v.view().rows(first, first + context_len), {},
-                    table.view().reshaped({1, 1}), static_cast<int>(context_len)};
+    const KvView kv{k.view().rows(first, first + context_len),
+                    v.view().rows(first, first + context_len),
+                    {},
+                    table.view().reshaped({1, 1}),
+                    static_cast<int>(context_len)};
     ops_for(bench.device).attend(batch, q, kv, workspace, out);
   };
   attend(0);
-  ops_for(Device::cpu).attend(batch_here, q_here,
-                              {k_here.view().rows(0, context_len), v_here.view().rows(0, context_len), {},
-                               table_here.view().reshaped({1, 1}), static_cast<int>(context_len)},
-                              workspace_here, expected);
+  ops_for(Device::cpu)
+      .attend(batch_here, q_here,
+              {k_here.view().rows(0, context_len),
+               v_here.view().rows(0, context_len),
+               {},
+               table_here.view().reshaped({1, 1}),
+               static_cast<int>(context_len)},
+              workspace_here, expected);
   require_close("attention", out, expected, kBf16Tolerance);
   const Json us = time_us(bench, copies, attend);
   Json row = Json::object();
@@ -90,7 +97,9 @@ void bench_small(GpuBench& bench, const ModelConfig& c) {
     const Tensor k({8, c.num_kv_heads, c.head_dim}, DType::bf16, device), v(k.view().shape, DType::bf16, device);
     const Tensor positions = integers({33}, device), slots = integers({7}, device);
     const Tensor q({1, c.num_heads, c.head_dim}, activation(device), device);
-    return {[=] { ops_for(device).rope_and_store(qkv, positions, {cos_sin, {}, {}, 0.0f}, q, {k, v, slots, {}, 1}); },
+    return {[=] {
+              ops_for(device).rope_and_store(qkv, positions, {cos_sin, {}, {}, 0.0f}, q, {k, v, slots, {}, 1});
+            },
             q};
   });
   add_operator(bench, c.name, "swiglu", kBf16Tolerance, [&](Device device) -> PreparedOperator {

@@ -137,7 +137,8 @@ void bench_matrix(GpuBench& bench) {
 
 void bench_matvec(GpuBench& bench) {
   if (bench.quick) {
-    for (const int64_t in_features : {31, 64, 1096}) bench_product(bench, {"tiny", "tiny", 33, in_features}, 1, DType::bf16);
+    for (const int64_t in_features : {31, 64, 1096})
+      bench_product(bench, {"tiny", "tiny", 33, in_features}, 1, DType::bf16);
     return;
   }
   for (const char* model : {"llama-3-8b", "llama-3.2-1b"}) {

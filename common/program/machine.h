@@ -13,7 +13,7 @@ class ReadPass {
  public:
   explicit ReadPass(size_t bytes, Device device = Device::cpu);  // rounded up to full rows
 
-  void run() const;  // on a GPU it is only started
+  void run() const;                                // on a GPU it is only started
   TensorView numbers() const { return numbers_; }  // [rows, width], none of them zero
   TensorView sums() const { return sums_; }        // [rows], after a run
 

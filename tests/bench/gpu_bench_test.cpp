@@ -1,5 +1,5 @@
-// The GPU's benchmarks on tiny shapes, on the simulator and, where there is one, on a GPU: that each part checks what it
-// times, and writes all its numbers.
+// The GPU's benchmarks on tiny shapes, on the simulator and, where there is one, on a GPU: that each part checks what
+// it times, and writes all its numbers.
 #include <gtest/gtest.h>
 
 #include "bench/gpu/bench_gpu.h"
