@@ -54,7 +54,7 @@ def describe_machine():
         "gpu": gpu.get("name"),
         "gpu_memory_mib": number(gpu.get("memory.total")),
         "driver": gpu.get("driver_version"),
-        "max_clocks": gpu and {"sm_mhz": number(gpu["clocks.max.sm"]), "memory_mhz": number(gpu["clocks.max.mem"])},
+        "max_clocks": {"sm_mhz": number(gpu.get("clocks.max.sm")), "memory_mhz": number(gpu.get("clocks.max.mem"))},
         "power_limit_watt": number(gpu.get("power.limit")),
         "cuda": nvcc and nvcc.group(1),
         "compiler": compiler and compiler.splitlines()[0],

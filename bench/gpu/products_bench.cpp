@@ -15,7 +15,8 @@ namespace llm {
 
 namespace {
 
-void peer_product(Device device, TensorView x, TensorView weight, TensorView out) {
+void peer_product(Device device, [[maybe_unused]] TensorView x, [[maybe_unused]] TensorView weight,
+                  [[maybe_unused]] TensorView out) {
 #if defined(LLM_HAVE_SIMT)
   if (device == Device::simt) return simt::cublas_product(x, weight, out);
 #endif
