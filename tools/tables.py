@@ -5,7 +5,7 @@ What was measured on a CPU that is shared with others is shown as ratios within 
 
 from statistics import median
 
-from results import NOT_MEASURED, PageError, format_bytes, format_count, format_percent, format_ratio
+from results import NOT_MEASURED, PageError, format_bytes, format_count, format_percent, format_ratio, three_digits
 
 TABLES = {}
 
@@ -172,3 +172,149 @@ def speed(results):
     header = ["model", "decode: share of reading speed", "decode, against f32", "prefill tokens/s against decode",
               "decode against OpenBLAS", "prefill against OpenBLAS"]  # fmt: skip
     return draw_table(header, rows)
+
+
+# ---- on a GPU: bench/gpu/measure writes gpu.json ----
+
+
+def gpu_rows(results, name):
+    """A list of gpu.json; empty where none of it was measured."""
+    return (results.load("gpu.json") or {}).get(name, [])
+
+
+def gpu_row(results, name, **wanted):
+    """The row of a list with these values, or None."""
+    return next((row for row in gpu_rows(results, name) if all(row[key] == wanted[key] for key in wanted)), None)
+
+
+def copy_rate(results):
+    """Bytes a second of a copy on the device, reading and writing counted; None where it was not measured."""
+    row = gpu_row(results, "memory", what="copy")
+    return row and row["bytes_per_second"]
+
+
+def share(value, base):
+    return None if value is None or base is None else format_percent(value / base)
+
+
+def format_rate(value):
+    return None if value is None else format_count(round(value)) if value >= 100 else three_digits(value)
+
+
+def median_rate(row, key="tokens_per_second"):
+    return row and row[key]["median"]
+
+
+def spread(summary):
+    """From the smallest to the largest, as a share of the median."""
+    return format_percent((summary["max"] - summary["min"]) / summary["median"])
+
+
+def draw_gpu_table(header, rows):
+    return draw_table(header, rows) if rows else NOT_MEASURED
+
+
+def model_name(row):
+    return f"{row['model'].removeprefix('random:').removeprefix('models/')}, {row['dtype']}"
+
+
+@table
+def gpu_aims(results):
+    """What was aimed at on an H200 before anything was measured, and what came out."""
+    rows = []
+    for model, aim in (("random:llama-3-8b", 240), ("random:llama-3.2-1b", 1200)):
+        decode = gpu_row(results, "decode", model=model, dtype="bf16")
+        what = f"{model.removeprefix('random:')}, bf16, tokens/s of one text"
+        rows.append([what, f"{aim:,}", format_rate(median_rate(decode))])
+    down = gpu_row(results, "matvec", out_features=4096, in_features=14336, dtype="bf16")
+    measured = share(down and down["bytes_per_second"], copy_rate(results))
+    rows.append(["one row times 4096×14336, bf16, share of copy bandwidth", "85%", measured])
+    return draw_table(["", "aimed at, on an H200", "measured"], rows)
+
+
+@table
+def gpu_memory(results):
+    """What bounds all the rest."""
+    rows = [[row["what"], f"{format_bytes(row['bytes_per_second'])}/s", spread(row["us"])]
+            for row in gpu_rows(results, "memory")]  # fmt: skip
+    for row in gpu_rows(results, "matrix"):
+        if row["model"] == "square":
+            rate = f"{three_digits(row['cublas_flops_per_second'] / 1e12)} TFLOP/s"
+            rows.append([f"cuBLAS, {row['dtype']}, {row['rows']:,}³", rate, spread(row["cublas_us"])])
+    return draw_gpu_table(["", "rate", "spread"], rows)
+
+
+@table
+def gpu_decode(results):
+    """Chapter 2's decode beside the time to move its bytes at the speed of a copy."""
+    copy = copy_rate(results)
+    rows = []
+    for row in gpu_rows(results, "decode"):
+        rate, bound = median_rate(row), copy and copy / row["bytes_per_token"]
+        rows.append([model_name(row), format_count(row["context_len"]), format_rate(bound), format_rate(rate),
+                     share(rate, bound), spread(row["tokens_per_second"])])  # fmt: skip
+    header = ["model", "tokens before", "bound, tokens/s", "measured, tokens/s", "share of the bound", "spread"]
+    return draw_gpu_table(header, rows)
+
+
+@table
+def gpu_prefill(results):
+    """A prompt at once, beside the time of its operations at cuBLAS's rate."""
+    squares = [row for row in gpu_rows(results, "matrix") if row["model"] == "square"]
+    rates = {row["dtype"]: row["cublas_flops_per_second"] for row in squares}
+    rows = []
+    for row in gpu_rows(results, "prefill"):
+        seconds = row["ttft_ms"]["median"] / 1000
+        rows.append([model_name(row), format_count(row["prompt_len"]), format_rate(row["tokens_per_second"]),
+                     share(row["flops"] / seconds, rates.get(row["dtype"])), spread(row["ttft_ms"])])  # fmt: skip
+    return draw_gpu_table(["model", "tokens", "tokens/s", "share of cuBLAS's rate", "spread"], rows)
+
+
+@table
+def gpu_matvec(results):
+    """One row times each matrix of the models, as a share of copy bandwidth, beside cuBLAS."""
+    copy = copy_rate(results)
+    rows = []
+    for row in gpu_rows(results, "matvec"):
+        shape = f"{row['out_features']:,}×{row['in_features']:,}"
+        rows.append([f"{row['model']}, {row['layer']}, {row['dtype']}", shape,
+                     share(row["bytes_per_second"], copy), share(row["cublas_bytes_per_second"], copy),
+                     ratio(row["cublas_us"]["median"], row["ours_us"]["median"]), spread(row["ours_us"])])  # fmt: skip
+    header = ["matrix", "shape", "share of copy", "cuBLAS's", "speed against cuBLAS", "spread"]
+    return draw_gpu_table(header, rows)
+
+
+@table
+def gpu_operators(results):
+    """The other operators, one token each."""
+    copy = copy_rate(results)
+    rows = []
+    for row in gpu_rows(results, "attention"):
+        what = f"attention to {row['context_len']:,} keys, {row['model']}"
+        rows.append([what, three_digits(row["us"]["median"]), share(row["bytes_per_second"], copy), spread(row["us"])])
+    for row in gpu_rows(results, "operators"):
+        rows.append([f"{row['name']}, {row['model']}", three_digits(row["us"]["median"]), "", spread(row["us"])])
+    return draw_gpu_table(["", "µs", "share of copy", "spread"], rows)
+
+
+@table
+def gpu_peer(results):
+    """Chapter 2 beside transformers, in the same run, after as many tokens."""
+    rows = []
+    for peer in gpu_rows(results, "transformers_decode"):
+        ours = gpu_row(results, "decode", **{key: peer[key] for key in ("model", "dtype", "context_len")})
+        rows.append([model_name(peer), format_count(peer["context_len"]), format_rate(median_rate(peer)),
+                     format_rate(median_rate(ours)), ratio(median_rate(ours), median_rate(peer))])  # fmt: skip
+    header = ["model", "tokens before", "transformers, tokens/s", "chapter 2, tokens/s", "against it"]
+    return draw_gpu_table(header, rows)
+
+
+@table
+def gpu_naive(results):
+    """Chapters 1 and 2 on the embedded model."""
+    rows = []
+    for row in gpu_rows(results, "naive"):
+        naive, cached = median_rate(row), median_rate(row, "cached_tokens_per_second")
+        rows.append([model_name(row), format_count(row["tokens"]), format_rate(naive), format_rate(cached),
+                     ratio(cached, naive)])  # fmt: skip
+    return draw_gpu_table(["model", "tokens", "chapter 1, tokens/s", "chapter 2, tokens/s", "against chapter 1"], rows)

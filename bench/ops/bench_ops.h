@@ -1,11 +1,11 @@
-// What the operators' benchmarks share: the models whose shapes they use, and operands that are not zeros.
+// What the operators' benchmarks share: the models whose shapes they use, and how they are registered.
 #pragma once
 
 #include <benchmark/benchmark.h>
 
 #include <string>
 
-#include "common/tensor/tensor.h"
+#include "bench/bench_tensor.h"
 
 namespace llm {
 
@@ -22,22 +22,6 @@ inline constexpr BenchModel kBenchModels[] = {
     {"stories", 256, 8, 8, 32, 688, 2048, 5},
     {"llama2c-110m", 768, 12, 12, 64, 2048, 32000, 12},
 };
-
-// Numbers between −1/2 and 1/2.
-inline Tensor bench_tensor(Shape shape, DType dtype = DType::f32) {
-  Tensor tensor(shape, dtype);
-  uint32_t bits = 1;
-  for (int64_t i = 0; i < shape.numel(); ++i) {
-    bits = bits * 1664525 + 1013904223;  // Numerical Recipes' generator: quick, and random enough to be timed
-    const float value = static_cast<float>(bits >> 8) * 0x1p-24f - 0.5f;
-    if (dtype == DType::bf16) {
-      tensor.view().as<bf16>()[i] = to_bf16(value);
-    } else {
-      tensor.view().as<float>()[i] = value;
-    }
-  }
-  return tensor;
-}
 
 template <class Run>
 void register_bench(const std::string& name, Run run) {

@@ -52,7 +52,7 @@ int run(int argc, const char* const* argv) {
 
   Report report({1, "naive generation"}, model, options);
   report.add_generation(generation, 0, predicted.front(), mean_after_first(predicted));
-  report.add_row("time of the last token", format_ms(predicted.back()), format_ms(generation.step_ms().back()));
+  report.add_ms("time of the last token", predicted.back(), generation.step_ms().back());
   report.add_row("tokens passed through the model", format_count(passes), format_count(generation.token_passes()));
   report.add_row("of these repeated work", "", fmt::format("{:.1f}%", 100.0 * (1.0 - double(needed) / double(passes))));
   report.details().set("token_passes", generation.token_passes()).set("token_passes_needed", needed);

@@ -14,6 +14,7 @@ const Ops& ops() {
       .gather_rows = gather_rows,
       .attend = attend,
       .argmax = argmax,
+      .sum_rows = sum_rows,
   };
   return kOps;
 }

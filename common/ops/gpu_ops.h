@@ -24,5 +24,6 @@ void swiglu_matmul(TensorView x, const Matrix& weight, TensorView gate_up, Tenso
 void swiglu(TensorView gate_up, TensorView out);  // the gate alone
 void attend(const Batch& batch, TensorView q, const KvView& kv, Workspace& workspace, TensorView out);
 void argmax(TensorView logits, TensorView out);
+void sum_rows(TensorView x, TensorView out);
 }  // namespace llm::LLM_GPU
 #endif

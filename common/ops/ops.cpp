@@ -16,6 +16,7 @@ const Ops& ops_for(Device device) {
       .gather_rows = cpu::gather_rows,
       .attend = cpu::attend,
       .argmax = cpu::argmax,
+      .sum_rows = cpu::sum_rows,
   };
   if (device == Device::cpu) return kCpu;
   require_device(device);

@@ -7,6 +7,7 @@
 #include "common/ops/matmul.h"
 #include "common/ops/rmsnorm.h"
 #include "common/ops/rope.h"
+#include "common/ops/sum_rows.h"
 #include "common/ops/swiglu.h"
 
 namespace llm {
@@ -21,6 +22,7 @@ struct Ops {
   GatherRowsFn gather_rows;
   AttendFn attend;  // the plain one
   ArgmaxFn argmax;
+  SumRowsFn sum_rows;  // no part of a model: what reading is measured by
 };
 
 // Throws InputError, naming what is missing, where the device is not there.

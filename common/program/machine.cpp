@@ -1,80 +1,78 @@
 #include "common/program/machine.h"
 
-#include <omp.h>
-
 #include <algorithm>
 #include <chrono>
 #include <limits>
 
-#include "common/ops/matmul.h"
-#include "common/ops/vec.h"
+#include "common/tensor/device_memory.h"
 
 namespace llm {
 
 namespace {
 
-// The best of three runs, or of as many as fit in a tenth of a second.
+// The best of three runs, or of as many as fit in a tenth of a second. Work on a GPU is started many times before it is
+// waited for, so that the waiting does not count.
 template <class Run>
-double best_seconds(Run run) {
+double best_seconds(Device device, Run run) {
   using Clock = std::chrono::steady_clock;
+  const int runs = device == Device::cpu ? 1 : 16;
+  run();  // the first run of a kernel also loads it
+  synchronize(device);
   const auto start = Clock::now();
   double best = std::numeric_limits<double>::infinity();
   for (int i = 0; i < 3 || Clock::now() - start < std::chrono::milliseconds(100); ++i) {
     const auto begin = Clock::now();
-    run();
-    best = std::min(best, std::chrono::duration<double>(Clock::now() - begin).count());
+    for (int r = 0; r < runs; ++r) run();
+    synchronize(device);
+    best = std::min(best, std::chrono::duration<double>(Clock::now() - begin).count() / runs);
   }
   return best;
 }
 
 // Numbers around 1, each thread's part written by the thread that will read it.
-Tensor make_numbers(Shape shape) {
-  Tensor tensor(shape, DType::f32);
-  float* const numbers = tensor.view().as<float>();
+Tensor make_numbers(Shape shape, DType dtype, Device device) {
+  const Tensor tensor(shape, dtype);
+  const TensorView view = tensor;
   const int64_t count = shape.numel();
 #pragma omp parallel for schedule(static)
-  for (int64_t i = 0; i < count; ++i) numbers[i] = 1.0f + 0x1p-10f * static_cast<float>(i * 37 % 1021 - 510);
-  return tensor;
+  for (int64_t i = 0; i < count; ++i) {
+    const float number = 1.0f + 0x1p-10f * static_cast<float>(i * 37 % 1021 - 510);
+    if (dtype == DType::bf16) {
+      static_cast<bf16*>(view.data)[i] = to_bf16(number);
+    } else {
+      static_cast<float*>(view.data)[i] = number;
+    }
+  }
+  return to_device(tensor, device);
+}
+
+Shape rows_for(size_t bytes) {
+  constexpr size_t kWidth = 8192;
+  return {static_cast<int64_t>((bytes + kWidth * sizeof(float) - 1) / (kWidth * sizeof(float))), kWidth};
 }
 
 }  // namespace
 
-ReadPass::ReadPass(size_t bytes) : numbers_(make_numbers({static_cast<int64_t>(bytes / sizeof(float))})) {}
+ReadPass::ReadPass(size_t bytes, Device device)
+    : ops_(ops_for(device)),
+      numbers_(make_numbers(rows_for(bytes), DType::f32, device)),
+      sums_({rows_for(bytes)[0]}, DType::f32, device) {}
 
-float ReadPass::run() const {
-  constexpr int kChains = 8;  // enough additions under way at once to wait for memory alone
-  constexpr int64_t kStep = kChains * kLanes;
-  const float* const numbers = numbers_.view().as<float>();
-  const int64_t count = numbers_.view().numel(), steps = count / kStep;
-  float total = 0.0f;
-#pragma omp parallel reduction(+ : total)
-  {
-    const int64_t threads = omp_get_num_threads(), thread = omp_get_thread_num();
-    Vec sums[kChains] = {};
-    for (int64_t s = steps * thread / threads; s < steps * (thread + 1) / threads; ++s) {
-      for (int c = 0; c < kChains; ++c) sums[c] += load(numbers + s * kStep + c * kLanes);
-    }
-    for (const Vec& chain : sums) total += sum(chain);
-  }
-  for (int64_t i = steps * kStep; i < count; ++i) total += numbers[i];
-  return total;
+void ReadPass::run() const { ops_.sum_rows(numbers_, sums_); }
+
+double measure_read_bandwidth(size_t bytes, Device device) {
+  const ReadPass pass(bytes, device);
+  return static_cast<double>(pass.numbers().nbytes()) / best_seconds(device, [&] { pass.run(); });
 }
 
-double measure_read_bandwidth(size_t bytes) {
-  const ReadPass pass(bytes);
-  volatile float used = 0.0f;
-  const double seconds = best_seconds([&] { used = used + pass.run(); });
-  return static_cast<double>(pass.nbytes()) / seconds;
-}
-
-double measure_matmul_rate(int64_t rows, int64_t in_features, int64_t out_features) {
-  const Tensor x = make_numbers({rows, in_features}), out({rows, out_features}, DType::f32);
-  const Tensor numbers = make_numbers({out_features, in_features});
-  const TensorView part = numbers;
-  const Matrix weight = cpu::make_matrix({&part, 1}, DType::f32);
-  const double seconds = best_seconds([&] { cpu::matmul(x, weight, {}, out); });
-  return 2.0 * static_cast<double>(rows) * static_cast<double>(in_features) * static_cast<double>(out_features) /
-         seconds;
+double measure_matmul_rate(int64_t rows, const Matrix& weight, Device device) {
+  const Ops& ops = ops_for(device);
+  const DType x_dtype = device == Device::cpu ? DType::f32 : weight.data.view().dtype;
+  const Tensor x = make_numbers({rows, weight.in_features}, x_dtype, device);
+  const Tensor out({rows, weight.out_features}, DType::f32, device);
+  const double seconds = best_seconds(device, [&] { ops.matmul(x, weight, {}, out); });
+  return 2.0 * static_cast<double>(rows) * static_cast<double>(weight.in_features) *
+         static_cast<double>(weight.out_features) / seconds;
 }
 
 }  // namespace llm

@@ -1,16 +1,21 @@
 #include "common/program/predict.h"
 
 #include <algorithm>
+#include <limits>
 
 #include "common/program/machine.h"
 
 namespace llm {
 
 MachineRates measure_rates(const Transformer& model) {
-  const ModelConfig& c = model.config();
-  constexpr int64_t kManyRows = 128;
-  return {measure_read_bandwidth(model.weights().bytes_per_step()),
-          measure_matmul_rate(kManyRows, c.hidden_size, 2 * c.intermediate_size)};
+  constexpr double kNone = std::numeric_limits<double>::quiet_NaN();
+  constexpr size_t kMostBytes = size_t{1} << 30;  // of a GPU's memory: many times its last cache
+  const Device device = model.device();
+  if (device == Device::simt) return {kNone, kNone};
+  const size_t bytes = model.weights().bytes_per_step();
+  const int64_t many_rows = device == Device::cpu ? 128 : 1024;  // so many that arithmetic is what bounds them
+  return {measure_read_bandwidth(device == Device::cpu ? bytes : std::min(bytes, kMostBytes), device),
+          measure_matmul_rate(many_rows, model.weights().layers.front().gate_up, device)};
 }
 
 double count_flops(const ModelConfig& c, int64_t new_tokens, int64_t context_len) {

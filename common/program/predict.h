@@ -5,12 +5,13 @@
 
 namespace llm {
 
-// What this machine was measured to do, with the threads in use.
+// What the device that the model is on was measured to do; on the CPU, with the threads in use. NaN: not measured.
 struct MachineRates {
-  double bytes_per_second;  // reading a buffer as large as the model's weights
-  double flops_per_second;  // our matrix product, many rows, at the model's largest layer
+  double bytes_per_second;  // reading a buffer as large as the model's weights, on a GPU of 1 GiB at most
+  double flops_per_second;  // our matrix product, many rows, with the largest matrix of the model's layers
 };
 
+// None for the simulator, which has no speed of its own.
 MachineRates measure_rates(const Transformer& model);
 
 // Floating-point operations of one pass: 2 a weight and new token, and 4 · heads · head_dim for every key that a query
@@ -22,7 +23,7 @@ double count_flops(const ModelConfig& config, int64_t new_tokens, int64_t contex
 double count_bytes(const Transformer& model, int64_t context_len);
 
 // The larger of the time to read the bytes and the time to do the operations (Williams et al., "Roofline", 2009), in
-// milliseconds.
+// milliseconds; NaN where a rate was not measured.
 double predict_pass_ms(const Transformer& model, const MachineRates& rates, int64_t new_tokens, int64_t context_len);
 
 }  // namespace llm

@@ -45,9 +45,13 @@ void Report::add_generation(const Generation& generation, size_t kv_bytes, doubl
   details_.set("finish_reason", name_of(generation.finish_reason())).set("step_ms", steps).set("top_gaps", gaps);
   details_.set("predicted_ttft_ms", predicted_ttft_ms)
       .set("predicted_tokens_per_second", 1000.0 / predicted_ms_per_token);
-  add_row("time to first token", or_blank(predicted_ttft_ms, format_ms), format_ms(ttft_ms_));
+  add_ms("time to first token", predicted_ttft_ms, ttft_ms_);
   add_row("tokens/s after the first", or_blank(1000.0 / predicted_ms_per_token, format_rate),
           format_rate(tokens_per_second_));
+}
+
+void Report::add_ms(const std::string& what, double predicted_ms, double measured_ms) {
+  add_row(what, or_blank(predicted_ms, format_ms), format_ms(measured_ms));
 }
 
 void Report::add_row(const std::string& what, const std::string& predicted, const std::string& measured) {

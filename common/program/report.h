@@ -31,6 +31,9 @@ class Report {
   void add_generation(const Generation& generation, size_t kv_bytes, double predicted_ttft_ms,
                       double predicted_ms_per_token);
 
+  // A time; NaN where there is no prediction.
+  void add_ms(const std::string& what, double predicted_ms, double measured_ms);
+
   // One of the chapter's own figures; "" where there is no prediction.
   void add_row(const std::string& what, const std::string& predicted, const std::string& measured);
 

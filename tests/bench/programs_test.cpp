@@ -6,6 +6,7 @@
 
 #include "bench/perplexity/perplexity.h"
 #include "common/program/loaded_model.h"
+#include "tests/support/gpu_device.h"
 #include "tests/support/process.h"
 #include "tests/support/tiny_model.h"
 
@@ -153,6 +154,21 @@ TEST_F(Programs, PredictionsAreForOneToken) {
     const double second = 1000.0 / details.at("predicted_tokens_per_second").number();
     EXPECT_GE(second, 0.99 * first) << program;
     EXPECT_LE(second, 2.1 * first) << program;
+  }
+}
+
+// What the simulator takes says nothing of a GPU, so nothing is predicted for it.
+TEST_F(Programs, NoPredictionForTheSimulator) {
+  LLM_SKIP_WITHOUT(Device::simt);
+  for (const char* program : {CHAPTER_01_PROGRAM, CHAPTER_02_PROGRAM}) {
+    const Outcome outcome = run(program, {"--tokens", "3,5", "--device", "simt", "--json", file("simt")});
+    EXPECT_EQ(outcome.code, 0) << outcome.err;
+    const Json details = Json::parse_file(file("simt")).at("details");
+    EXPECT_TRUE(details.at("predicted_ttft_ms").is_null());
+    EXPECT_TRUE(details.at("predicted_tokens_per_second").is_null());
+    const std::string cells = row(outcome.out, "time to first token");
+    EXPECT_EQ(std::count(cells.begin(), cells.end(), ' '), 1) << "the measured time alone: " << cells;
+    EXPECT_EQ(outcome.out.find("nan"), std::string::npos) << outcome.out;
   }
 }
 

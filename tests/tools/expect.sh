@@ -29,3 +29,9 @@ finish() {
   fi
   echo "all passed"
 }
+
+skip_without_python() {
+  if python3 -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then return; fi
+  echo "skipped: there is no Python 3.11"
+  exit 77
+}

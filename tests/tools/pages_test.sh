@@ -3,10 +3,7 @@
 set -euo pipefail
 root=$1
 . "$root/tests/tools/expect.sh"
-if ! python3 -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then
-  echo "skipped: there is no Python 3.11"
-  exit 77
-fi
+skip_without_python
 tree=$(mktemp -d)
 trap 'rm -rf "$tree"' EXIT
 mkdir -p "$tree/docs" "$tree/bench/results" "$tree/src"
@@ -130,6 +127,54 @@ expect "a benchmark's aggregates" 0 "changed: " pages update
 expect "a benchmark's aggregates" 0 $'| m, f32 |  | 1.00× |  |  |  |\n| m, bf16 |  | 3.00× |  |  |  |' cat "$tree/docs/page.md"
 benchmarks "$(benchmark decode/m/f32 9 ', "aggregate_name": "mean"')"
 expect "no row for a table" 1 "no row for the table of model" pages check
+
+# What was measured on a GPU, before it was, in part, and in full.
+gpu_tables=(gpu_aims gpu_memory gpu_decode gpu_prefill gpu_matvec gpu_operators gpu_peer gpu_naive)
+mapfile -t lines < <(for name in "${gpu_tables[@]}"; do printf '<!-- table: %s -->\n<!-- /table -->\n\n' "$name"; done)
+page "${lines[@]}" 'x <!-- number: gpu.json machine.gpu | text --><!-- /number -->'
+expect "no GPU yet" 0 "changed: docs/page.md" pages update
+for text in '| llama-3-8b, bf16, tokens/s of one text | 240 | not measured |' '| 85% | not measured |' \
+  $'<!-- table: gpu_decode -->\nnot measured\n<!-- /table -->' 'text -->not measured<!--'; do
+  expect "no GPU yet" 0 "$text" cat "$tree/docs/page.md"
+done
+expect "no GPU yet, checked" 0 "are as their sources" pages check
+echo '{"machine": {"gpu": "a GPU"}, "memory": [], "decode": [{"model": "random:llama-3-8b", "dtype": "bf16",
+  "context_len": 128, "bytes_per_token": 4, "tokens_per_second": {"median": 210, "min": 199.5, "max": 210}}]}' \
+  >"$tree/bench/results/gpu.json"
+expect "a part that was measured" 0 "changed: docs/page.md" pages update
+for text in '| 240 | 210 |' '| 1,200 | not measured |' '| llama-3-8b, bf16 | 128 | not measured | 210 | not measured | 5.00% |' \
+  $'<!-- table: gpu_matvec -->\nnot measured' 'text -->a GPU<!--'; do
+  expect "a part that was measured" 0 "$text" cat "$tree/docs/page.md"
+done
+cat >"$tree/bench/results/gpu.json" <<'TEXT'
+{"machine": {"gpu": "a GPU"},
+ "memory": [{"what": "copy", "bytes_per_second": 4e12, "us": {"median": 10, "min": 9, "max": 10}}],
+ "matrix": [{"model": "square", "dtype": "bf16", "rows": 8192, "cublas_flops_per_second": 8e14,
+   "cublas_us": {"median": 10, "min": 10, "max": 11}}],
+ "matvec": [{"model": "llama-3-8b", "layer": "down", "dtype": "bf16", "out_features": 4096, "in_features": 14336,
+   "bytes_per_second": 3e12, "cublas_bytes_per_second": 2e12, "ours_us": {"median": 2, "min": 2, "max": 2},
+   "cublas_us": {"median": 3}}],
+ "attention": [{"model": "llama-3-8b", "context_len": 4096, "bytes_per_second": 1e12,
+   "us": {"median": 20, "min": 20, "max": 20}}],
+ "operators": [{"model": "llama-3-8b", "name": "swiglu", "us": {"median": 2, "min": 2, "max": 3}}],
+ "decode": [{"model": "random:llama-3.2-1b", "dtype": "bf16", "context_len": 512, "bytes_per_token": 2e9,
+   "tokens_per_second": {"median": 1500, "min": 1500, "max": 1500}}],
+ "prefill": [{"model": "random:llama-3.2-1b", "dtype": "bf16", "prompt_len": 512, "flops": 1e12,
+   "tokens_per_second": 102400, "ttft_ms": {"median": 5, "min": 5, "max": 6}}],
+ "naive": [{"model": "models/stories", "dtype": "f32", "tokens": 150,
+   "tokens_per_second": {"median": 100}, "cached_tokens_per_second": {"median": 350}}],
+ "transformers_decode": [{"model": "random:llama-3.2-1b", "dtype": "bf16", "context_len": 512,
+   "tokens_per_second": {"median": 500}}]}
+TEXT
+expect "all that is measured" 0 "changed: docs/page.md" pages update
+for text in '| 1,200 | 1,500 |' '| 85% | 75.0% |' '| copy | 4.00 TB/s | 10.0% |' '| cuBLAS, bf16, 8,192³ | 800 TFLOP/s | 10.0% |' \
+  '| llama-3-8b, down, bf16 | 4,096×14,336 | 75.0% | 50.0% | 1.50× | 0.00% |' \
+  '| llama-3.2-1b, bf16 | 512 | 2,000 | 1,500 | 75.0% | 0.00% |' '| llama-3.2-1b, bf16 | 512 | 102,400 | 25.0% | 20.0% |' \
+  '| attention to 4,096 keys, llama-3-8b | 20.0 | 25.0% | 0.00% |' '| swiglu, llama-3-8b | 2.00 |  | 50.0% |' \
+  '| llama-3.2-1b, bf16 | 512 | 500 | 1,500 | 3.00× |' '| stories, f32 | 150 | 100 | 350 | 3.50× |'; do
+  expect "all that is measured" 0 "$text" cat "$tree/docs/page.md"
+done
+expect "all that is measured, checked" 0 "are as their sources" pages check
 
 printf '{"chapters": [' >"$tree/bench/results/ladder.json"
 expect "results cut short" 1 "ladder.json is not JSON" pages check

@@ -2,6 +2,9 @@
 
 #include <gtest/gtest.h>
 
+#include "common/program/machine.h"
+#include "tests/support/expect_close.h"
+#include "tests/support/gpu_device.h"
 #include "tests/support/tiny_model.h"
 
 namespace llm {
@@ -57,13 +60,51 @@ TEST(PredictPass, IsTheSlowerOfReadingAndComputing) {
   EXPECT_NEAR(predict_pass_ms(*model, {1e12, 1e3}, 2, 5), flops, 1e-9 * flops);
 }
 
-TEST(MeasureRates, ThisMachineReadsAndComputes) {
-  const auto model = tiny_transformer(tiny_config("llama"), 1);
-  const MachineRates rates = measure_rates(*model);
-  EXPECT_GT(rates.bytes_per_second, 1e6);
-  EXPECT_LT(rates.bytes_per_second, 1e14);
-  EXPECT_GT(rates.flops_per_second, 1e6);
-  EXPECT_LT(rates.flops_per_second, 1e15);
+TEST(MeasureRates, TheDeviceOfTheModelReadsAndComputes) {
+  for (const Device device : {Device::cpu, Device::cuda}) {
+    if (!missing_device(device).empty()) continue;
+    for (const DType dtype : {DType::f32, DType::bf16}) {
+      SeededWeights weights(1);
+      const MachineRates rates = measure_rates(Transformer(tiny_config("llama"), weights, dtype, device));
+      EXPECT_GT(rates.bytes_per_second, 1e6) << name_of(device);
+      EXPECT_LT(rates.bytes_per_second, 1e14) << name_of(device);
+      EXPECT_GT(rates.flops_per_second, 1e5) << name_of(device);
+      EXPECT_LT(rates.flops_per_second, 1e15) << name_of(device);
+    }
+  }
+}
+
+// The simulator's speed says nothing of a GPU's, nor do this machine's rates say anything of the simulator.
+TEST(MeasureRates, NoneForTheSimulator) {
+  LLM_SKIP_WITHOUT(Device::simt);
+  SeededWeights weights(1);
+  const Transformer model(tiny_config("llama"), weights, DType::f32, Device::simt);
+  const MachineRates rates = measure_rates(model);
+  EXPECT_TRUE(std::isnan(rates.bytes_per_second));
+  EXPECT_TRUE(std::isnan(rates.flops_per_second));
+  EXPECT_TRUE(std::isnan(predict_pass_ms(model, rates, 1, 5)));
+}
+
+// A pass reads all of its buffer, which is at least as large as it was asked to be.
+TEST(ReadPass, ReadsEveryNumber) {
+  for (const Device device : {Device::cpu, Device::simt, Device::cuda}) {
+    if (!missing_device(device).empty()) continue;
+    for (const size_t bytes : {size_t{1}, size_t{32768}, size_t{32769}, size_t{200000}}) {
+      const ReadPass pass(bytes, device);
+      EXPECT_GE(pass.numbers().nbytes(), bytes);
+      EXPECT_LT(pass.numbers().nbytes(), bytes + 32768);
+      pass.run();
+      const Tensor numbers = to_host(pass.numbers()), sums = to_host(pass.sums());
+      std::vector<double> expected(static_cast<size_t>(sums.view().numel()));
+      const int64_t width = numbers.view().dim(1);
+      for (int64_t i = 0; i < numbers.view().numel(); ++i) {
+        const float number = numbers.view().as<float>()[i];
+        EXPECT_NE(number, 0.0f);
+        expected[static_cast<size_t>(i / width)] += number;
+      }
+      expect_close(sums, expected, 1e-5);
+    }
+  }
 }
 
 }  // namespace

@@ -1,0 +1,61 @@
+// What the GPU's benchmarks share: how work is timed, that it is right, and where the numbers go.
+#pragma once
+
+#include <filesystem>
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "common/json/json.h"
+#include "common/tensor/tensor.h"
+
+namespace llm {
+
+// A run of one part.
+struct GpuBench {
+  Device device = Device::cuda;
+  bool quick = false;  // tiny shapes, timed twice: whether all of it runs, for the simulator
+  std::filesystem::path json;
+  Json results = Json::object();
+
+  // One row more of a list. The file is written anew each time: what comes later may run out of time.
+  void add(const std::string& list, const Json& row);
+};
+
+// Buffers used in turn hold this much together, so that each comes from memory and not from a cache: several times the
+// L2 of today's GPUs (60 MB on an H200, 126 MB on a B200).
+inline constexpr int64_t kRotatedBytes = int64_t{512} << 20;
+
+// How many buffers of so many bytes are used in turn.
+int64_t count_copies(const GpuBench& bench, int64_t bytes);
+
+// Median, smallest and largest, and how many.
+Json summary(const std::vector<double>& values);
+double median_of(const Json& summary);
+
+// Microseconds that one of many calls work(0), work(1), ... takes: they are recorded as a graph, which is timed as a
+// whole, several times. Some 10 µs of starting and waiting are shared by 5 ms of calls.
+Json time_us(const GpuBench& bench, int64_t copies, const std::function<void(int64_t)>& work);
+
+// What an operator does on a device, and what it has then written.
+struct PreparedOperator {
+  std::function<void()> run;
+  Tensor out;
+};
+
+// Throws where the operator gives something else than on the CPU; then times it on the bench's device.
+Json check_and_time(const GpuBench& bench, const std::string& name, double tolerance,
+                    const std::function<PreparedOperator(Device)>& prepare);
+
+// Throws, naming `what`, unless |actual − expected| ≤ tolerance · max(1, |expected|) everywhere; false for NaN.
+void require_close(const std::string& what, TensorView actual, TensorView expected, double tolerance);
+
+// The parts.
+void bench_memory(GpuBench& bench);     // copying and reading
+void bench_matrix(GpuBench& bench);     // products of many rows
+void bench_matvec(GpuBench& bench);     // products of one row: ours and cuBLAS's
+void bench_operators(GpuBench& bench);  // all others
+// Chapter 2's decode and prefill; for a model with a tokenizer also chapter 1.
+void bench_model(GpuBench& bench, const std::string& name, DType dtype);
+
+}  // namespace llm
