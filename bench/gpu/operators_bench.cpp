@@ -102,11 +102,6 @@ void bench_small(GpuBench& bench, const ModelConfig& c) {
             },
             q};
   });
-  add_operator(bench, c.name, "swiglu", kBf16Tolerance, [&](Device device) -> PreparedOperator {
-    const Tensor gate_up = to_device(bench_tensor({1, 2 * c.intermediate_size}), device);
-    const Tensor out({1, c.intermediate_size}, activation(device), device);
-    return {[=] { ops_for(device).swiglu(gate_up, out); }, out};
-  });
   add_operator(bench, c.name, "argmax", 0.0, [&](Device device) -> PreparedOperator {
     const Tensor logits = to_device(bench_tensor({1, c.vocab_size}), device), out({1, 2}, DType::i32, device);
     return {[=] { ops_for(device).argmax(logits, out); }, out};
