@@ -28,6 +28,10 @@ struct KernelLine {
 
 bool can_count() { return simt::sources_are_instrumented(); }
 
+void count_kernels(bool count) { simt::count_traffic(count && can_count()); }
+
+void forget_counts() { simt::reset_counts(); }
+
 std::vector<KernelLine> kernel_lines() {
   std::vector<KernelLine> lines;
   for (const auto& [name, count] : simt::counts()) {
@@ -42,6 +46,8 @@ std::vector<KernelLine> kernel_lines() {
 #else
 
 bool can_count() { return false; }
+void count_kernels(bool) {}
+void forget_counts() {}
 std::vector<KernelLine> kernel_lines() { return {}; }
 
 #endif
@@ -61,21 +67,12 @@ KernelLine sum_of(const std::vector<KernelLine>& lines) {
 
 }  // namespace
 
-#if defined(LLM_HAVE_SIMT)
-
 void start_kernel_counts(Device device) {
-  simt::reset_counts();
-  simt::count_traffic(device == Device::simt && can_count());
+  forget_counts();
+  count_kernels(device == Device::simt);
 }
 
-void stop_kernel_counts() { simt::count_traffic(false); }
-
-#else
-
-void start_kernel_counts(Device) {}
-void stop_kernel_counts() {}
-
-#endif
+void stop_kernel_counts() { count_kernels(false); }
 
 std::string draw_kernel_counts(double predicted_bytes_read) {
   if (!can_count()) {
@@ -112,7 +109,13 @@ void describe_kernel_counts(double predicted_bytes_read, Json& details) {
     kernels.push(kernel.set("bytes_written", line.bytes_written).set("sectors_written", line.sectors_written));
   }
   Json counts = Json::object();
-  details.set("simt", counts.set("kernels", kernels).set("predicted_bytes_read", predicted_bytes_read));
+  counts.set("kernels", kernels);
+  if (std::isnan(predicted_bytes_read)) {
+    counts.set_null("predicted_bytes_read");
+  } else {
+    counts.set("predicted_bytes_read", static_cast<int64_t>(std::llround(predicted_bytes_read)));
+  }
+  details.set("simt", counts);
 }
 
 }  // namespace llm

@@ -13,7 +13,8 @@ namespace llm {
 void start_kernel_counts(Device device);
 void stop_kernel_counts();
 
-// A table with a line a kernel, and their sum beside what was predicted; where this build can't tell, a sentence.
+// A table with a line a kernel, and their sum beside what was predicted (NaN: nothing); where this build can't tell, a
+// sentence.
 std::string draw_kernel_counts(double predicted_bytes_read);
 
 // {kernels: [{name, launches, blocks, barriers, bytes_read, sectors_read, bytes_written, sectors_written}],

@@ -86,9 +86,9 @@ inline const std::vector<std::string>& tiny_families() {
 }
 
 inline std::shared_ptr<const Transformer> tiny_transformer(const ModelConfig& config, uint64_t seed,
-                                                           DType dtype = DType::f32) {
+                                                           DType dtype = DType::f32, Device device = Device::cpu) {
   SeededWeights weights(seed);
-  return std::make_shared<Transformer>(config, weights, dtype);
+  return std::make_shared<Transformer>(config, weights, dtype, device);
 }
 
 inline std::vector<int32_t> random_ids(std::mt19937_64& random, int64_t count, int vocab_size) {
