@@ -12,15 +12,15 @@ target_link_libraries(llm_test_header PRIVATE llm_test_options)
 target_precompile_headers(llm_test_header PRIVATE <gtest/gtest.h> <fmt/format.h>)
 
 # llm_test(name LINK other ... LABEL label): name.cpp as a GoogleTest program, each of its tests known to ctest.
-# The label `long` keeps tests that take minutes out of a plain ./test.
+# The label `long` keeps tests that take minutes out of a plain ./test. Those with "cuda" among their parameters have the
+# label `gpu` instead: they skip, with the reason, where there is no GPU.
 function(llm_test name)
   cmake_parse_arguments(ARG "" "LABEL" "LINK" ${ARGN})
   add_executable(${name} ${name}.cpp)
   target_link_libraries(${name} PRIVATE ${ARG_LINK} llm_test_options)
   target_precompile_headers(${name} REUSE_FROM llm_test_header)
-  gtest_discover_tests(
-    ${name}
-    WORKING_DIRECTORY ${PROJECT_SOURCE_DIR}
-    DISCOVERY_TIMEOUT 60
-    PROPERTIES LABELS "${ARG_LABEL}")
+  set(discovery WORKING_DIRECTORY ${PROJECT_SOURCE_DIR} DISCOVERY_TIMEOUT 60 PROPERTIES LABELS)
+  set(on_gpu "*/*cuda*")
+  gtest_discover_tests(${name} NO_PRETTY_VALUES TEST_FILTER "${on_gpu}" ${discovery} gpu)
+  gtest_discover_tests(${name} NO_PRETTY_VALUES TEST_FILTER "-${on_gpu}" ${discovery} "${ARG_LABEL}")
 endfunction()

@@ -55,6 +55,7 @@ void launch(const LaunchConfig& config, Args... args) {
 }
 // endregion
 
+// region: shared_storage
 // The block's shared memory as one struct: dynamic shared memory on a GPU, a heap block of just its size on the
 // simulator, where an access beyond it is found.
 //   auto& smem = shared_storage<MatvecStorage>();
@@ -67,5 +68,6 @@ __device__ inline Storage& shared_storage() {
   return *reinterpret_cast<Storage*>(shared_bytes);
 #endif
 }
+// endregion
 
 }  // namespace llm::LLM_GPU

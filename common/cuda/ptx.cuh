@@ -26,6 +26,7 @@ __device__ __forceinline__ unsigned smem_address(const void* smem) {
 
 // --- Loads: "Data Movement and Conversion Instructions: ld.global.nc" ---
 
+// region: load_streaming
 // 16 bytes that are read once and written by nobody meanwhile: past the L1 cache.
 __device__ __forceinline__ uint4 load_streaming(const uint4* p) {
 #if defined(LLM_SIMT)
@@ -38,6 +39,7 @@ __device__ __forceinline__ uint4 load_streaming(const uint4* p) {
   return v;
 #endif
 }
+// endregion
 
 // --- Launches that overlap: "griddepcontrol" ---
 

@@ -6,23 +6,26 @@
 #include "common/json/json.h"
 #include "common/model/random_weights.h"
 #include "common/model/safetensors.h"
+#include "common/program/kernel_counts.h"
 
 namespace llm {
 
 namespace {
 
-constexpr char kEmbeddedModel[] = "models/stories";
 constexpr std::string_view kRandomPrefix = "random:";
 constexpr int kRandomPromptTokens = 16;
 
-std::filesystem::path embedded_model_folder() {
+// The simulator is slow: it gets the smaller one.
+const char* embedded_model(Device device) { return device == Device::simt ? "models/stories-draft" : "models/stories"; }
+
+std::filesystem::path embedded_folder(const char* model) {
   std::error_code error;
-  if (std::filesystem::is_directory(kEmbeddedModel, error)) return kEmbeddedModel;
+  if (std::filesystem::is_directory(model, error)) return model;
   std::filesystem::path folder = std::filesystem::read_symlink("/proc/self/exe", error).parent_path();
   for (; folder.has_relative_path(); folder = folder.parent_path()) {
-    if (std::filesystem::is_directory(folder / kEmbeddedModel, error)) return folder / kEmbeddedModel;
+    if (std::filesystem::is_directory(folder / model, error)) return folder / model;
   }
-  fail_input("there is no folder {} here; start in the project's folder or give --model", kEmbeddedModel);
+  fail_input("there is no folder {} here; start in the project's folder or give --model", model);
 }
 
 std::vector<int32_t> parse_token_ids(const std::string& text) {
@@ -54,13 +57,14 @@ std::string LoadedModel::text(const std::vector<int32_t>& token_ids) const {
   return tokenizer ? tokenizer->decode(token_ids) : "";
 }
 
-LoadedModel load_model(const std::string& name, DType dtype, Device device) {
+LoadedModel load_model(const std::string& asked, DType dtype, Device device) {
+  const std::string name = asked.empty() ? embedded_model(device) : asked;
   if (name.starts_with(kRandomPrefix)) {
     const ModelConfig config = random_shape(name.substr(kRandomPrefix.size()));
     const auto weights = make_random_weights(0);
     return {name, std::make_shared<Transformer>(config, *weights, dtype, device), nullptr};
   }
-  const std::filesystem::path folder = name.empty() ? embedded_model_folder() : std::filesystem::path(name);
+  const std::filesystem::path folder = asked.empty() ? embedded_folder(name.c_str()) : std::filesystem::path(name);
   std::error_code error;
   if (!std::filesystem::is_directory(folder, error)) {
     fail_input("--model is {}, but there is no such folder; give a Hugging Face folder, or random: and one of {}", name,
@@ -69,11 +73,14 @@ LoadedModel load_model(const std::string& name, DType dtype, Device device) {
   const ModelConfig config = ModelConfig::load(folder);
   auto tokenizer = std::make_shared<Tokenizer>(Tokenizer::load(folder));
   SafetensorsFolder weights(folder);
-  return {name.empty() ? kEmbeddedModel : name, std::make_shared<Transformer>(config, weights, dtype, device),
-          std::move(tokenizer)};
+  return {name, std::make_shared<Transformer>(config, weights, dtype, device), std::move(tokenizer)};
 }
 
-LoadedModel load_model(const Options& options) { return load_model(options.model, options.dtype, options.device); }
+LoadedModel load_model(const Options& options) {
+  LoadedModel model = load_model(options.model, options.dtype, options.device);
+  start_kernel_counts(options.device);
+  return model;
+}
 
 void check_token_ids(const LoadedModel& model, const std::vector<int32_t>& ids, const std::string& source) {
   const int vocab_size = model.config().vocab_size;

@@ -22,9 +22,10 @@ struct LoadedModel {
   std::string text(const std::vector<int32_t>& token_ids) const;
 };
 
-// A Hugging Face folder or "random:NAME". Empty: models/stories, looked for in the current folder and then beside the
-// program and above it. Throws InputError.
-LoadedModel load_model(const std::string& name, DType dtype, Device device);
+// A Hugging Face folder or "random:NAME". Empty: models/stories, or models/stories-draft for the simulator, looked for
+// in the current folder and then beside the program and above it. Throws InputError.
+LoadedModel load_model(const std::string& asked, DType dtype, Device device);
+// What the program's kernels do from now on is counted where --device is simt.
 LoadedModel load_model(const Options& options);
 
 // Throws InputError where an id is outside the model's vocabulary; `source` is the flag or file that it came from.

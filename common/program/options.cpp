@@ -32,18 +32,23 @@ OptionParser::OptionParser(const std::string& program, const std::string& descri
     : command_line_(program, description) {
   Options& o = options_;
   CommandLine& line = command_line_;
-  line.add("--model", &o.model, "a Hugging Face folder, or random:NAME for random weights of a real model's shape");
+  line.add(
+      "--model", &o.model,
+      "a Hugging Face folder, or random:NAME for random weights of a real model's shape; left out: models/stories, "
+      "on simt models/stories-draft");
   line.add("--prompt", &o.prompt, "the text to go on from");
   line.add("--prompt-file", &o.prompt_file, "a file with the text to go on from");
   line.add("--tokens", &o.tokens, "token ids to go on from, such as 0,412,88");
-  line.add("--max-tokens", &o.max_tokens, 1, 1 << 20, "how many tokens to generate at most");
+  line.add("--max-tokens", &o.max_tokens, 1, 1 << 20,
+           fmt::format("how many tokens to generate at most; left out: {} on simt", kSimtMaxTokens));
   line.add("--temperature", &o.sampling.temperature, 0.0, 100.0, "0: always the most likely token");
   line.add("--top-k", &o.sampling.top_k, 0, 1 << 20, "sample from the k most likely tokens; 0: all");
   line.add("--top-p", &o.sampling.top_p, 0.0, 1.0, "sample from the fewest tokens that reach this probability");
   line.add("--min-p", &o.sampling.min_p, 0.0, 1.0, "drop tokens less likely than this share of the likeliest");
   line.add("--seed", &o.sampling.seed, "seed of the random numbers");
   line.add("--ignore-eos", &o.ignore_eos, "go on after the end-of-text token");
-  line.add("--device", &device_, {"cpu", "simt", "cuda"}, "where the model runs");
+  line.add("--device", &device_, {"cpu", "simt", "cuda"},
+           "where the model runs: simt is the GPU's kernels on a CPU, to be looked into, and slow");
   line.add("--dtype", &dtype_, {"f32", "bf16"}, "number format of weights, keys and values");
   line.add("--threads", &o.threads, 0, 1024, "CPU threads; 0: one per core");
   line.add("--json", &o.json, "write the results to this file");
@@ -60,6 +65,7 @@ Options OptionParser::parse(int argc, const char* const* argv) {
   check_output("--json", options_.json);
   check_output("--trace", options_.trace);
   options_.device = device_ == "cpu" ? Device::cpu : device_ == "simt" ? Device::simt : Device::cuda;
+  if (options_.device == Device::simt && !command_line_.given("--max-tokens")) options_.max_tokens = kSimtMaxTokens;
   options_.dtype = dtype_ == "f32" ? DType::f32 : DType::bf16;
   if (options_.threads == 0) options_.threads = omp_get_num_procs();
   omp_set_num_threads(options_.threads);

@@ -10,8 +10,11 @@
 
 namespace llm {
 
+// The default of --max-tokens on --device simt, so that all chapters end within a minute.
+inline constexpr int kSimtMaxTokens = 32;
+
 struct Options {
-  std::string model;  // a folder, or "random:NAME"; empty: the embedded stories model
+  std::string model;  // a folder, or "random:NAME"; empty: an embedded stories model
   std::string prompt = "Once upon a time";
   std::filesystem::path prompt_file;  // instead of the prompt
   std::string tokens;                 // instead of the prompt: ids, with commas between

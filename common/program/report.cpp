@@ -3,6 +3,9 @@
 #include <cmath>
 #include <limits>
 
+#include "common/program/kernel_counts.h"
+#include "common/program/predict.h"
+
 namespace llm {
 
 namespace {
@@ -25,6 +28,7 @@ Report::Report(ChapterInfo chapter, const LoadedModel& model, const Options& opt
       options_(options),
       ttft_ms_(kNone),
       tokens_per_second_(kNone),
+      predicted_bytes_read_(kNone),
       table_({"", "predicted", "measured"}),
       details_(Json::object()) {
   details_.set("settings", settings_of(options));
@@ -45,6 +49,10 @@ void Report::add_generation(const Generation& generation, size_t kv_bytes, doubl
   details_.set("finish_reason", name_of(generation.finish_reason())).set("step_ms", steps).set("top_gaps", gaps);
   details_.set("predicted_ttft_ms", predicted_ttft_ms)
       .set("predicted_tokens_per_second", 1000.0 / predicted_ms_per_token);
+  predicted_bytes_read_ = 0.0;
+  for (size_t i = 0; i < token_ids_.size(); ++i) {
+    predicted_bytes_read_ += count_bytes(*model_.transformer, static_cast<int64_t>(prompt_.size() + i));
+  }
   add_ms("time to first token", predicted_ttft_ms, ttft_ms_);
   add_row("tokens/s after the first", or_blank(1000.0 / predicted_ms_per_token, format_rate),
           format_rate(tokens_per_second_));
@@ -71,6 +79,10 @@ int Report::finish() {
   fmt::print("{}", table_.to_string());
   fmt::print("  same output as chapter 1: {}\n",
              chapter_.number == 1 ? describe(comparison_) + ", it is the reference" : describe(comparison_));
+  if (options_.device == Device::simt) {
+    fmt::print("\n{}", draw_kernel_counts(predicted_bytes_read_));
+    describe_kernel_counts(predicted_bytes_read_, details_);
+  }
   if (!options_.json.empty()) write_file(options_.json, to_json().dump() + "\n");
   if (!options_.trace.empty()) to_trace().write(options_.trace);
   return comparison_.same ? 0 : 1;

@@ -27,7 +27,8 @@ class Report {
   Report(ChapterInfo chapter, const LoadedModel& model, const Options& options);
 
   // Time to first token, tokens/s and KV bytes of the run that is the chapter's result. Predictions of times are in
-  // milliseconds a token; NaN: none.
+  // milliseconds a token; NaN: none. Each token counts as one step that reads the weights, and all keys and values,
+  // once.
   void add_generation(const Generation& generation, size_t kv_bytes, double predicted_ttft_ms,
                       double predicted_ms_per_token);
 
@@ -45,7 +46,8 @@ class Report {
   // Near-ties of chapter 1's own run.
   void count_near_ties(const std::vector<float>& top_gaps);
 
-  // Prints the report, writes --json and --trace, and returns the program's exit code: 1 where the output differs.
+  // Prints the report, on simt with what the kernels did, writes --json and --trace, and returns the program's exit
+  // code: 1 where the output differs.
   int finish();
 
  private:
@@ -58,6 +60,7 @@ class Report {
   std::vector<int32_t> prompt_, token_ids_;
   std::vector<double> step_ms_;
   double ttft_ms_, tokens_per_second_;
+  double predicted_bytes_read_;  // by all steps together
   int64_t kv_bytes_ = 0;
   Comparison comparison_;
   Table table_;

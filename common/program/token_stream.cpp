@@ -2,6 +2,8 @@
 
 #include <cstdio>
 
+#include "common/program/kernel_counts.h"
+
 namespace llm {
 
 TokenStream::TokenStream(const LoadedModel& model, const std::vector<int32_t>& prompt) : model_(model) {
@@ -14,6 +16,9 @@ void TokenStream::push(int32_t token) {
   std::fflush(stdout);
 }
 
-void TokenStream::finish() { fmt::print("{}\n", decoder_ ? decoder_->finish() : ""); }
+void TokenStream::finish() {
+  stop_kernel_counts();
+  fmt::print("{}\n", decoder_ ? decoder_->finish() : "");
+}
 
 }  // namespace llm

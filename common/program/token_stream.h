@@ -10,6 +10,7 @@ class TokenStream {
  public:
   TokenStream(const LoadedModel& model, const std::vector<int32_t>& prompt);
   void push(int32_t token);
+  // The chapter's result is complete: what kernels do later, such as chapter 1's for comparison, is not counted.
   void finish();
 
  private:

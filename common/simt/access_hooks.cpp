@@ -9,6 +9,7 @@ namespace llm::simt {
 
 namespace {
 
+bool instrumented = false;
 bool watching = false;  // while a kernel runs and there is something to watch
 bool counting = false, checking = false;
 AddressRange device_range, shared_range;
@@ -25,6 +26,8 @@ inline void note(const void* address, size_t size, const void* code) {
 }
 
 }  // namespace
+
+bool sources_are_instrumented() { return instrumented; }
 
 void start_watching(AddressRange shared) {
   counting = is_counting_traffic();
@@ -44,7 +47,8 @@ void note_atomic(const void* address, size_t size, const void* code) { note<Acce
 
 extern "C" {
 
-void __tsan_init() {}
+// Every instrumented source has it called before main begins.
+void __tsan_init() { llm::simt::instrumented = true; }
 void __tsan_func_entry(void*) {}
 void __tsan_func_exit() {}
 

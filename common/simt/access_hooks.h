@@ -13,6 +13,9 @@ void note_read(const void* address, size_t size, const void* code);
 void note_write(const void* address, size_t size, const void* code);
 void note_atomic(const void* address, size_t size, const void* code);
 
+// Whether this program's CUDA sources call the hooks. Those of an asan build do not.
+bool sources_are_instrumented();
+
 // For launch.cpp: accesses are told between these two, those to shared memory only within this range.
 void start_watching(AddressRange shared);
 void stop_watching();

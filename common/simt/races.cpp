@@ -1,13 +1,15 @@
 #include "common/simt/races.h"
 
-#include <sys/mman.h>
-
 #include <algorithm>
 #include <array>
 #include <bit>
+#include <cstdlib>
 #include <optional>
+#include <string_view>
 #include <vector>
 
+#include "common/error.h"
+#include "common/simt/access_hooks.h"
 #include "common/simt/barriers.h"
 #include "common/simt/scheduler.h"
 #include "common/simt/source_line.h"
@@ -48,6 +50,7 @@ struct Race {
   Party first, second;
 };
 
+bool asked = false;  // by check_races, or else by the environment
 bool on = false;
 int num_threads = 0;
 uint64_t epoch = 0;  // counts blocks, and barriers of all threads
@@ -60,6 +63,18 @@ std::optional<Race> race;
 std::vector<Time> known;  // [threads, threads]
 std::array<std::vector<Time>, kNumBarriers> barrier_known;
 bool clocks_are_new = false;
+
+bool environment_asks() {
+  const char* const text = std::getenv("LLM_SIMT_RACES");
+  if (text == nullptr) return sources_are_instrumented();
+  if (std::string_view(text) == "ignore") return false;
+  if (std::string_view(text) != "check") fail_input("LLM_SIMT_RACES is \"{}\"; it must be check or ignore", text);
+  if (!sources_are_instrumented()) {
+    fail_input(
+        "LLM_SIMT_RACES is check, but a build with AddressSanitizer can't see races; use a release or debug build");
+  }
+  return true;
+}
 
 // A code address as an offset, which is shorter.
 int32_t shortened(const void* code) {
@@ -135,15 +150,19 @@ std::string describe(const Party& party) {
 
 }  // namespace
 
-void check_races(bool check) { on = check; }
+void check_races(bool check) {
+  asked = true;
+  on = check;
+}
 bool is_checking_races() { return on; }
 
 void start_race_check(size_t shared_size) {
+  if (!asked) check_races(environment_asks());
   if (!on) return;
   num_threads = static_cast<int>(blockDim.x * blockDim.y * blockDim.z);
   const size_t num_grains = (shared_size + kGrainBytes - 1) / kGrainBytes, threads = static_cast<size_t>(num_threads);
   grains.assign(num_grains, {});
-  reads.assign(num_grains * threads, {});
+  if (reads.size() < num_grains * threads) reads.resize(num_grains * threads);  // what is old in it is never looked at
   known.assign(threads * threads, 0);
   for (std::vector<Time>& clock : barrier_known) clock.assign(threads, 0);
   clocks_are_new = false;

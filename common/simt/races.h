@@ -10,7 +10,8 @@
 
 namespace llm::simt {
 
-// From now on a kernel with a race fails with a KernelError that names both threads and both lines. Needs a build whose
+// Whether a kernel with a race fails with a KernelError that names both threads and both lines. At first it is what the
+// environment says, LLM_SIMT_RACES=check or ignore, and without it races are checked in every build that can: whose
 // CUDA sources are instrumented, not asan.
 void check_races(bool on);
 

@@ -60,6 +60,10 @@ failed=0
 if [[ -e $sandbox/failing_test ]]; then failed=2; fi
 printf '<?xml version="1.0"?>\n<testsuite name="x"\n\ttests="9"\n\tfailures="%s"\n\tdisabled="0"\n\tskipped="1"\n>\n' \
   $failed >"$2"
+if [[ -e $sandbox/skips ]]; then
+  for name in A B; do printf '<testcase>\nx_test.cpp:7: Skipped\nno &quot;%s&quot; here &amp; there\n\n' "$name"; done >>"$2"
+  printf 'x_test.cpp:9: Skipped\nno &quot;A&quot; here &amp; there\n' >>"$2"
+fi
 echo "      Start 1: A.One"
 echo "1/9 Test #1: A.One ......   Passed    0.01 sec"
 echo "100% tests passed, 0 tests failed out of 9"
@@ -88,11 +92,11 @@ STUB
 
 # reset COMMAND...: the project as cloned, on a system that has these commands of the store beside the base system's.
 reset() {
-  rm -rf "$system" "$sandbox/a b" "$sandbox"/old_* "$sandbox"/broken_* "$sandbox"/failing_* "$sandbox"/sudo_*
+  rm -rf "$system" "$sandbox/a b" "$sandbox"/old_* "$sandbox"/broken_* "$sandbox"/failing_* "$sandbox"/sudo_* "$sandbox"/skips
   mkdir -p "$system" "$sandbox/libraries" "$project/tools" "$project/chapters/02_kv_cache" "$project/docs"
   rm -f "$sandbox"/libraries/*
   local name
-  for name in bash env dirname basename readlink cat sed grep head tail paste nproc mkdir rm touch ln chmod flock true; do
+  for name in bash env dirname basename readlink cat sed grep head tail paste nproc mkdir rm touch ln chmod flock true sort uniq; do
     ln -sf "$(command -v "$name")" "$system/$name"
   done
   for name in id "$@"; do ln -sf "$store/$name" "$system/$name"; done
@@ -206,6 +210,11 @@ reset_complete
 expect "tests" 0 "8 passed, 0 failed, 1 skipped" run_tests
 expect "ctest's last lines stay" 0 "100% tests passed, 0 tests failed out of 9" run_tests
 refuse "passed tests are not listed" "A.One"
+touch "$sandbox/skips"
+expect "why tests were skipped" 0 '2 skipped: no "A" here & there' run_tests
+expect "why tests were skipped" 0 '1 skipped: no "B" here & there' run_tests
+refuse "reasons that are counted are not listed" 'Skipped'
+rm "$sandbox/skips"
 expect "long tests are left out" 0 "-LE long" log
 : >"$sandbox/log"
 expect "--long, and ctest's flags" 0 "8 passed" run_tests --preset asan --long -R Rope

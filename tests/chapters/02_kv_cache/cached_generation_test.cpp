@@ -7,6 +7,8 @@
 
 #include "chapters/01_naive_generation/naive_generation.h"
 #include "chapters/02_kv_cache/contiguous_kv_cache.h"
+#include "common/program/same_output.h"
+#include "tests/support/gpu_device.h"
 #include "tests/support/tiny_model.h"
 
 namespace llm {
@@ -16,7 +18,7 @@ using Ids = std::vector<int32_t>;
 
 Generation generate_with_cache(const Transformer& model, const Ids& prompt, const GenerationParams& params,
                                const OnToken& on_token = {}) {
-  ContiguousKvCache cache(model.config(), model.config().context_length, 1, model.dtype());
+  ContiguousKvCache cache(model.config(), model.config().context_length, 1, model.dtype(), model.device());
   return generate_cached(model, cache, model.ops().attend, prompt, params, on_token);
 }
 
@@ -111,6 +113,31 @@ TEST(CachedGeneration, SaysWhatChapter1Says) {
   EXPECT_GT(reached_context, 20) << "else the cases do not test what they should";
   EXPECT_GT(stopped, 5);
 }
+
+class GpuGeneration : public testing::TestWithParam<Device> {};
+
+// Both chapters on the device against chapter 1 on the CPU, by the rule for near-ties.
+TEST_P(GpuGeneration, SaysWhatTheCpuSays) {
+  LLM_SKIP_WITHOUT(GetParam());
+  for (const std::string& family : tiny_families()) {
+    const ModelConfig config = tiny_config(family);
+    const auto on_cpu = tiny_transformer(config, 10), on_gpu = tiny_transformer(config, 10, DType::f32, GetParam());
+    for (const Ids& prompt : {Ids{7}, Ids{7, 8, 9, 10, 11}}) {
+      const GenerationParams params{.max_tokens = 13, .ignore_eos = true, .sampling = {}};
+      const Generation expected = generate_naive(*on_cpu, prompt, params);
+      const auto expect_same = [&](const Generation& actual) {
+        const Comparison comparison =
+            compare_outputs(expected.token_ids(), expected.top_gaps(), actual.token_ids(), near_tie(DType::f32));
+        EXPECT_TRUE(comparison.same) << family << ": " << describe(comparison);
+      };
+      expect_same(generate_naive(*on_gpu, prompt, params));
+      expect_same(generate_with_cache(*on_gpu, prompt, params));
+    }
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Devices, GpuGeneration, testing::Values(Device::simt, Device::cuda),
+                         [](const auto& test) { return std::string(name_of(test.param)); });
 
 }  // namespace
 }  // namespace llm

@@ -35,6 +35,12 @@ TEST(Options, Defaults) {
   EXPECT_TRUE(options.json.empty());
 }
 
+TEST(Options, TheSimulatorMakesFewerTokensUnlessAsked) {
+  EXPECT_EQ(parse({"--device", "simt"}).max_tokens, 32);
+  EXPECT_EQ(parse({"--device", "simt", "--max-tokens", "200"}).max_tokens, 200);
+  EXPECT_EQ(parse({"--device", "cuda"}).max_tokens, 200);
+}
+
 TEST(Options, EveryFlagArrives) {
   const std::filesystem::path folder = temporary_folder();
   const std::string json = folder / "j.json", trace = folder / "t.json";

@@ -107,6 +107,7 @@ std::vector<int> neighbors() {
 }
 
 TEST(Scheduler, AMissingBarrierShowsInAnotherOrder) {
+  check_races(false);  // the order alone shows it
   std::vector<int> right(64);
   for (int i = 0; i < 64; ++i) right[static_cast<size_t>(i)] = (i + 63) % 64;
   in_every_order([&] { EXPECT_EQ(neighbors<true>(), right); });
