@@ -54,23 +54,22 @@ struct HeadAttention {
   const int32_t* slots;  // [num_keys]
   int64_t num_keys, head_dim;
 
-  // scores[j] = q · k_j / sqrt(head_dim) for Keys neighboring j.
-  template <int Keys>
+  // scores[j + i] = q · k_{j + i} / sqrt(head_dim) for i < kLanes; past the last key, its own again.
   void score(const float* q, int64_t j, float* scores) const {
-    const T* keys[Keys];
-    for (int i = 0; i < Keys; ++i) keys[i] = k + slots[j + i] * slot_stride;
-    Vec sums[Keys] = {};
+    const T* keys[kLanes];
+    for (int i = 0; i < kLanes; ++i) keys[i] = k + slots[std::min(j + i, num_keys - 1)] * slot_stride;
+    Vec sums[kLanes] = {};
     int64_t d = 0;
     for (; d + kLanes <= head_dim; d += kLanes) {
       const Vec q_part = load(q + d);
-      for (int i = 0; i < Keys; ++i) sums[i] += q_part * load(keys[i] + d);
+#pragma GCC unroll 16
+      for (int i = 0; i < kLanes; ++i) sums[i] += q_part * load(keys[i] + d);
     }
-    const float scale = 1.0f / std::sqrt(static_cast<float>(head_dim));
-    for (int i = 0; i < Keys; ++i) {
-      float dot = sum(sums[i]);
-      for (int64_t rest = d; rest < head_dim; ++rest) dot += q[rest] * to_float(keys[i][rest]);
-      scores[j + i] = dot * scale;
+    Vec dots = sum_each(sums);
+    for (; d < head_dim; ++d) {
+      for (int i = 0; i < kLanes; ++i) dots[i] += q[d] * to_float(keys[i][d]);
     }
+    store(scores + j, dots * (1.0f / std::sqrt(static_cast<float>(head_dim))));
   }
 
   // scores becomes exp(score − largest score), whose sum is returned. It is whole vectors long.
@@ -103,9 +102,7 @@ struct HeadAttention {
 
   // region: one_query
   void run(const float* q, float* scores, float* out) const {
-    int64_t j = 0;
-    for (; j + 4 <= num_keys; j += 4) score<4>(q, j, scores);
-    for (; j < num_keys; ++j) score<1>(q, j, scores);
+    for (int64_t j = 0; j < num_keys; j += kLanes) score(q, j, scores);
 
     const float factor = 1.0f / exponentiate(scores);
 
