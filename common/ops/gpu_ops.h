@@ -23,5 +23,7 @@ void rope_and_store(TensorView qkv, Int32View positions, const RopeParams& param
 void swiglu(TensorView gate_up, TensorView out);
 void attend(const Batch& batch, TensorView q, const KvView& kv, Workspace& workspace, TensorView out);
 void argmax(TensorView logits, TensorView out);
+void sample(TensorView logits, TensorView rows, TensorView out);
+void fill_random(TensorView out, uint64_t key, float range);
 }  // namespace llm::LLM_GPU
 #endif

@@ -23,6 +23,11 @@ class Int32Buffer {
     require(size_ < capacity(), "a buffer of {} integers is full", capacity());
     host()[size_++] = value;
   }
+  // What is new in it may be anything until it is written, here or by the device.
+  void resize(int64_t size) {
+    require(0 <= size && size <= capacity(), "{} integers in a buffer of {}", size, capacity());
+    size_ = size;
+  }
   void assign(std::span<const int32_t> values) {
     clear();
     for (const int32_t value : values) push_back(value);
