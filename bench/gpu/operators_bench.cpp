@@ -104,7 +104,8 @@ void bench_small(GpuBench& bench, const ModelConfig& c) {
   });
   add_operator(bench, c.name, "argmax", 0.0, [&](Device device) -> PreparedOperator {
     const Tensor logits = to_device(bench_tensor({1, c.vocab_size}), device), out({1, 2}, DType::i32, device);
-    return {[=] { ops_for(device).argmax(logits, out); }, out};
+    const auto workspace = std::make_shared<Workspace>(device);
+    return {[=] { ops_for(device).argmax(logits, *workspace, out); }, out};
   });
 }
 

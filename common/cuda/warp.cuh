@@ -9,8 +9,20 @@ inline constexpr int kWarpSize = 32;
 inline constexpr unsigned kFullWarp = 0xffffffffu;
 
 // In every lane the sum over all lanes.
-__device__ inline float warp_sum(float value) {
+template <class T>
+__device__ T warp_sum(T value) {
   for (int offset = kWarpSize / 2; offset > 0; offset /= 2) value += __shfl_xor_sync(kFullWarp, value, offset);
+  return value;
+}
+
+// In every lane the sum over the lanes up to it.
+template <class T>
+__device__ T warp_running_sum(T value) {
+  const int lane = static_cast<int>(threadIdx.x) % kWarpSize;
+  for (int offset = 1; offset < kWarpSize; offset *= 2) {
+    const T before = __shfl_up_sync(kFullWarp, value, static_cast<unsigned>(offset));
+    if (lane >= offset) value += before;
+  }
   return value;
 }
 

@@ -1,9 +1,10 @@
 #include "common/model/random_weights.h"
 
-#include <array>
-#include <bit>
+#include <algorithm>
 #include <cmath>
 #include <string_view>
+
+#include "common/ops/ops.h"
 
 namespace llm {
 
@@ -46,13 +47,6 @@ std::vector<ModelConfig> make_shapes() {
   return shapes;
 }
 
-// A good mixing of 32 bits, with two multiplications: Wellons, "Prospecting for Hash Functions", 2018.
-uint32_t mix32(uint32_t x) {
-  x = (x ^ (x >> 16)) * 0x7feb352du;
-  x = (x ^ (x >> 15)) * 0x846ca68bu;
-  return x ^ (x >> 16);
-}
-
 // FNV-1a: http://www.isthe.com/chongo/tech/comp/fnv/
 uint64_t hash_of(std::string_view text) {
   uint64_t hash = 0xcbf29ce484222325u;
@@ -60,33 +54,29 @@ uint64_t hash_of(std::string_view text) {
   return hash;
 }
 
-// Each number is a hash of its place, so any thread can make any of them and loops run in vector registers.
 class RandomWeights : public WeightSource {
  public:
   explicit RandomWeights(uint64_t seed) : seed_(seed) {}
 
-  Tensor get(const std::string& name, Shape shape) override {
-    Tensor tensor(shape, DType::bf16);
-    const TensorView view = tensor;
-    const int64_t columns = std::max<int64_t>(view.dim(shape.rank() - 1), 1), rows = view.numel() / columns;
+  Tensor get(const std::string& name, Shape shape) override { return get_on(Device::cpu, name, shape); }
+
+  Tensor get_on(Device device, const std::string& name, Shape shape) override {
+    if (name.ends_with("norm.weight")) return to_device(ones(shape), device);
+    const Tensor tensor(shape, DType::bf16, device);
+    const int64_t columns = std::max<int64_t>(shape[shape.rank() - 1], 1);
     const float range = std::sqrt(3.0f / static_cast<float>(columns));  // uniform in ±range has the variance range² / 3
-    const float scale = range * 0x1p-31f;
     const uint64_t key = hash_of(name) ^ seed_ * 0x9e3779b97f4a7c15u;
-    const bool ones = std::string_view(name).ends_with("norm.weight");
-#pragma omp parallel for schedule(static)
-    for (int64_t row = 0; row < rows; ++row) {
-      const auto row_index = static_cast<uint64_t>(row);
-      const uint32_t row_key = mix32(static_cast<uint32_t>(key >> 32) ^ mix32(static_cast<uint32_t>(key + row_index)));
-      bf16* out = view.as<bf16>() + row * columns;
-      for (int64_t i = 0; i < columns; ++i) {
-        const auto bits = static_cast<int32_t>(mix32(row_key + static_cast<uint32_t>(i)));
-        out[i] = ones ? to_bf16(1.0f) : to_bf16(static_cast<float>(bits) * scale);
-      }
-    }
+    ops_for(device).fill_random(tensor.view().reshaped({shape.numel() / columns, columns}), key, range);
     return tensor;
   }
 
  private:
+  static Tensor ones(Shape shape) {
+    const Tensor tensor(shape, DType::bf16);
+    std::fill_n(tensor.view().as<bf16>(), shape.numel(), to_bf16(1.0f));
+    return tensor;
+  }
+
   uint64_t seed_;
 };
 

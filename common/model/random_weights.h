@@ -17,9 +17,9 @@ std::vector<std::string> random_shape_names();
 // Throws InputError naming the known shapes.
 ModelConfig random_shape(const std::string& name);
 
-// Any tensor that is asked for, in bf16, as real checkpoints are stored, made when it is asked for. Its numbers depend
-// on its name and the seed alone: norm weights are 1, all else is uniform with variance 1 / (size of the last
-// dimension), so that activations neither vanish nor grow.
+// Any tensor that is asked for, in bf16, as real checkpoints are stored, made when and where it is asked for. Its
+// numbers depend on its name and the seed alone, and are the same to the last bit on every device: norm weights are 1,
+// all else is uniform with variance 1 / (size of the last dimension), so that activations neither vanish nor grow.
 std::shared_ptr<WeightSource> make_random_weights(uint64_t seed);
 
 }  // namespace llm

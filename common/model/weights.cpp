@@ -18,12 +18,12 @@ class Loader {
   Loader(WeightSource& source, DType dtype, Device device)
       : source_(source), ops_(ops_for(device)), dtype_(dtype), device_(device) {}
 
-  // [sum of the parts' rows, in_features]. What the source hands out is freed once it is packed.
+  // [sum of the parts' rows, in_features]. What the source hands out, on the device, is freed once it is packed.
   Matrix matrix(const std::vector<Part>& parts, int64_t in_features) {
     std::vector<Tensor> tensors;
     std::vector<TensorView> views;
     for (const Part& part : parts) {
-      tensors.push_back(source_.get(part.name, {part.rows, in_features}));
+      tensors.push_back(source_.get_on(device_, part.name, {part.rows, in_features}));
       views.push_back(tensors.back().view());
     }
     return ops_.make_matrix(views, dtype_);
@@ -31,7 +31,17 @@ class Loader {
 
   // [rows, columns] as the source has it
   Tensor table(const std::string& name, int64_t rows, int64_t columns) {
-    return to_device(source_.get(name, {rows, columns}), device_);
+    return source_.get_on(device_, name, {rows, columns});
+  }
+
+  // The output matrix that is the embedding's table as well. Where the device's layout is the table's, and no number
+  // was rounded, they become one in memory too.
+  Matrix tied(Tensor& table) {
+    const TensorView part = table;
+    Matrix matrix = ops_.make_matrix({&part, 1}, dtype_);
+    const TensorView data = matrix.data;
+    if (data.shape == part.shape && (data.dtype == part.dtype || data.dtype == DType::f32)) table = matrix.data;
+    return matrix;
   }
 
   // [sum of the parts' rows], f32
@@ -90,10 +100,10 @@ Weights load_weights(const ModelConfig& config, WeightSource& source, DType dtyp
   Loader loader(source, dtype, device);
   Weights weights;
   weights.embedding = loader.table("model.embed_tokens.weight", config.vocab_size, config.hidden_size);
+  weights.lm_head = config.tied_embeddings ? loader.tied(weights.embedding)
+                                           : loader.matrix({{"lm_head.weight", config.vocab_size}}, config.hidden_size);
   for (int i = 0; i < config.num_layers; ++i) weights.layers.push_back(load_layer(config, i, loader));
   weights.final_norm = loader.vector({{"model.norm.weight", config.hidden_size}});
-  const std::string output_matrix = config.tied_embeddings ? "model.embed_tokens.weight" : "lm_head.weight";
-  weights.lm_head = loader.matrix({{output_matrix, config.vocab_size}}, config.hidden_size);
   return weights;
 }
 

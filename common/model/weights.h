@@ -21,7 +21,8 @@ struct LayerWeights {
 };
 
 struct Weights {
-  Tensor embedding;  // [vocab_size, hidden_size], in the source's dtype
+  // [vocab_size, hidden_size], in the source's dtype; a tied one may be lm_head's memory, and then has its dtype
+  Tensor embedding;
   std::vector<LayerWeights> layers;
   Tensor final_norm;  // [hidden_size]
   Matrix lm_head;     // [vocab_size, hidden_size]

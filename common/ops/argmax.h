@@ -3,7 +3,7 @@
 
 #include <span>
 
-#include "common/tensor/tensor.h"
+#include "common/tensor/workspace.h"
 
 namespace llm {
 
@@ -14,11 +14,11 @@ struct TopToken {
 };
 
 // logits [rows, vocab_size] f32   out [rows, 2] i32: TopTokens
-using ArgmaxFn = void (*)(TensorView logits, TensorView out);
+using ArgmaxFn = void (*)(TensorView logits, Workspace& workspace, TensorView out);
 
 namespace cpu {
 TopToken top_token(std::span<const float> logits);
-void argmax(TensorView logits, TensorView out);
+void argmax(TensorView logits, Workspace& workspace, TensorView out);
 }  // namespace cpu
 
 }  // namespace llm

@@ -21,7 +21,7 @@ TopToken top_token(std::span<const float> logits) {
   return {static_cast<int32_t>(best), first - second};
 }
 
-void argmax(TensorView logits, TensorView out) {
+void argmax(TensorView logits, Workspace&, TensorView out) {
   const auto width = static_cast<size_t>(logits.dim(1));
   for (int64_t row = 0; row < logits.dim(0); ++row) {
     const TopToken top = top_token({logits.as<float>() + row * logits.dim(1), width});

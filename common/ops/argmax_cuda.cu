@@ -1,3 +1,5 @@
+#include <algorithm>
+
 #include "common/cuda/context.h"
 #include "common/ops/argmax_kernel.cuh"
 #include "common/ops/gpu_ops.h"
@@ -7,18 +9,27 @@ namespace llm::LLM_GPU {
 namespace {
 
 template <int N>
-void argmax_in_packs(TensorView logits, TensorView out) {
-  const LaunchConfig config{dim3(static_cast<unsigned>(logits.dim(0))), dim3(kWarpSize * kWarpSize),
-                            sizeof(ArgmaxStorage), stream()};
-  launch<argmax_kernel<N>>(config, packs<float, N>(logits), static_cast<int>(logits.dim(1)),
-                           reinterpret_cast<TopToken*>(numbers<int32_t>(out)));
+void find_tops(TensorView logits, unsigned blocks, Top* tops) {
+  const LaunchConfig config{dim3(blocks, static_cast<unsigned>(logits.dim(0))), dim3(kTopThreads), sizeof(TopStorage),
+                            stream()};
+  launch<find_tops_kernel<N>>(config, packs<float, N>(logits), static_cast<int>(logits.dim(1)), tops);
 }
 
 }  // namespace
 
-void argmax(TensorView logits, TensorView out) {
-  if (logits.dim(1) % 4 == 0) return argmax_in_packs<4>(logits, out);
-  argmax_in_packs<1>(logits, out);
+void argmax(TensorView logits, Workspace& workspace, TensorView out) {
+  const Workspace::Scope scratch(workspace);
+  const int64_t rows = logits.dim(0), width = logits.dim(1);
+  const unsigned blocks = std::min(ceil_div(width, 4 * kTopThreads), unsigned{kMaxTopBlocks});
+  constexpr int64_t kTopWords = sizeof(Top) / sizeof(int32_t);
+  auto* tops = reinterpret_cast<Top*>(numbers<int32_t>(workspace.take({rows, blocks, kTopWords}, DType::i32)));
+  if (width % 4 == 0) {
+    find_tops<4>(logits, blocks, tops);
+  } else {
+    find_tops<1>(logits, blocks, tops);
+  }
+  launch<join_tops_kernel>({dim3(static_cast<unsigned>(rows)), dim3(kWarpSize), 0, stream()}, tops,
+                           static_cast<int>(blocks), reinterpret_cast<TopToken*>(numbers<int32_t>(out)));
 }
 
 }  // namespace llm::LLM_GPU

@@ -1,4 +1,4 @@
-// The largest logit of a row, and by how much: one block a row.
+// The largest logit of a row, and by how much: several blocks a row find the tops of their parts, a warp joins them.
 #pragma once
 
 #include "common/cuda/launch.h"
@@ -44,39 +44,44 @@ __device__ inline Top warp_top(Top top) {
   return top;
 }
 
-struct ArgmaxStorage {
-  float first_smem[kWarpSize], second_smem[kWarpSize];
-  int32_t id_smem[kWarpSize];
+inline constexpr int kTopThreads = 256;   // of a block
+inline constexpr int kMaxTopBlocks = 64;  // of a row
+
+struct TopStorage {
+  Top warp_smem[kTopThreads / kWarpSize];
 };
 
-// logits [rows, width], N loaded at once, width a multiple of it   out [rows]. The block has 32 warps.
+// Grid (blocks, rows).
+//   logits [rows, width], N loaded at once, width a multiple of it   tops [rows, blocks]
 template <int N>
-__global__ void argmax_kernel(const Pack<float, N>* logits, int width, TopToken* out) {
-  auto& smem = shared_storage<ArgmaxStorage>();
+__global__ void find_tops_kernel(const Pack<float, N>* logits, int width, Top* tops) {
+  auto& smem = shared_storage<TopStorage>();
   wait_for_earlier_kernels();
-  const int num_packs = width / N;
-  const Pack<float, N>* row = logits + static_cast<int64_t>(blockIdx.x) * num_packs;
+  const int num_packs = width / N, stride = static_cast<int>(gridDim.x) * kTopThreads;
+  const Pack<float, N>* row = logits + static_cast<int64_t>(blockIdx.y) * num_packs;
   const int warp = static_cast<int>(threadIdx.x) / kWarpSize, lane = static_cast<int>(threadIdx.x) % kWarpSize;
   Top top;
-#pragma unroll 4
-  for (int i = static_cast<int>(threadIdx.x); i < num_packs; i += static_cast<int>(blockDim.x)) {
+#pragma unroll 2
+  for (int i = static_cast<int>(blockIdx.x) * kTopThreads + static_cast<int>(threadIdx.x); i < num_packs; i += stride) {
     const Pack<float, N> pack = row[i];
 #pragma unroll
     for (int j = 0; j < N; ++j) top.add(pack.values[j], i * N + j);
   }
   top = warp_top(top);
-  if (lane == 0) {
-    smem.first_smem[warp] = top.first;
-    smem.second_smem[warp] = top.second;
-    smem.id_smem[warp] = top.id;
-  }
+  if (lane == 0) smem.warp_smem[warp] = top;
   __syncthreads();
-  if (warp != 0) return;
-  top.first = smem.first_smem[lane];
-  top.second = smem.second_smem[lane];
-  top.id = smem.id_smem[lane];
+  if (threadIdx.x != 0) return;
+  for (int w = 1; w < kTopThreads / kWarpSize; ++w) top.add(smem.warp_smem[w]);
+  tops[blockIdx.y * gridDim.x + blockIdx.x] = top;
+}
+
+// One warp a row.   tops [rows, blocks]   out [rows]
+__global__ void join_tops_kernel(const Top* tops, int blocks, TopToken* out) {
+  wait_for_earlier_kernels();
+  Top top;
+  for (int i = static_cast<int>(threadIdx.x); i < blocks; i += kWarpSize) top.add(tops[blockIdx.x * blocks + i]);
   top = warp_top(top);
-  if (lane == 0) out[blockIdx.x] = {top.id, top.first - top.second};
+  if (threadIdx.x == 0) out[blockIdx.x] = {top.id, top.first - top.second};
 }
 
 }  // namespace llm::LLM_GPU

@@ -14,6 +14,8 @@ const Ops& ops() {
       .gather_rows = gather_rows,
       .attend = attend,
       .argmax = argmax,
+      .sample = sample,
+      .fill_random = fill_random,
       .sum_rows = sum_rows,
   };
   return kOps;

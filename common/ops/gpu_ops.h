@@ -23,7 +23,9 @@ void rope_and_store(TensorView qkv, Int32View positions, const RopeParams& param
 void swiglu_matmul(TensorView x, const Matrix& weight, TensorView gate_up, TensorView out);
 void swiglu(TensorView gate_up, TensorView out);  // the gate alone
 void attend(const Batch& batch, TensorView q, const KvView& kv, Workspace& workspace, TensorView out);
-void argmax(TensorView logits, TensorView out);
+void argmax(TensorView logits, Workspace& workspace, TensorView out);
+void sample(TensorView logits, TensorView rows, Workspace& workspace, TensorView out);
+void fill_random(TensorView out, uint64_t key, float range);
 void sum_rows(TensorView x, TensorView out);
 }  // namespace llm::LLM_GPU
 #endif

@@ -16,6 +16,8 @@ const Ops& ops_for(Device device) {
       .gather_rows = cpu::gather_rows,
       .attend = cpu::attend,
       .argmax = cpu::argmax,
+      .sample = cpu::sample,
+      .fill_random = cpu::fill_random,
       .sum_rows = cpu::sum_rows,
   };
   if (device == Device::cpu) return kCpu;

@@ -4,9 +4,11 @@
 #include "common/ops/argmax.h"
 #include "common/ops/attention.h"
 #include "common/ops/embed.h"
+#include "common/ops/fill_random.h"
 #include "common/ops/matmul.h"
 #include "common/ops/rmsnorm.h"
 #include "common/ops/rope.h"
+#include "common/ops/sample.h"
 #include "common/ops/sum_rows.h"
 #include "common/ops/swiglu.h"
 
@@ -22,6 +24,8 @@ struct Ops {
   GatherRowsFn gather_rows;
   AttendFn attend;  // the plain one
   ArgmaxFn argmax;
+  SampleFn sample;
+  FillRandomFn fill_random;
   SumRowsFn sum_rows;  // no part of a model: what reading is measured by
 };
 

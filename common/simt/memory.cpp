@@ -3,6 +3,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstdlib>
 #include <cstring>
 #include <fstream>
@@ -85,6 +86,8 @@ class DeviceMemory {
     if (memory == nullptr) return nullptr;
     poison(memory, bytes);
     sizes_[memory] = bytes;
+    use_.now += bytes;
+    use_.peak = std::max(use_.peak, use_.now);
     return memory;
   }
 
@@ -93,6 +96,7 @@ class DeviceMemory {
     const auto found = sizes_.find(memory);
     if (found == sizes_.end()) return false;
     pages_.give_back(memory, found->second);
+    use_.now -= found->second;
     sizes_.erase(found);
     return true;
   }
@@ -109,10 +113,20 @@ class DeviceMemory {
 
   AddressRange range() const { return pages_.range; }
 
+  MemoryUse use() {
+    const std::lock_guard lock(mutex_);
+    return use_;
+  }
+  void forget_peak() {
+    const std::lock_guard lock(mutex_);
+    use_.peak = use_.now;
+  }
+
  private:
   std::mutex mutex_;
   Pages pages_;
   std::map<const void*, size_t> sizes_;
+  MemoryUse use_;
 };
 
 // Lives until the process ends: tensors that are static may outlive any other object.
@@ -184,6 +198,9 @@ cudaError_t cudaMemGetInfo(size_t* free_bytes, size_t* total_bytes) {
   *total_bytes = static_cast<size_t>(sysconf(_SC_PHYS_PAGES)) * static_cast<size_t>(sysconf(_SC_PAGESIZE));
   return cudaSuccess;
 }
+
+MemoryUse memory_use() { return device_memory().use(); }
+void forget_peak() { device_memory().forget_peak(); }
 
 AddressRange device_addresses() { return device_memory().range(); }
 

@@ -46,6 +46,13 @@ cudaError_t cudaMemsetAsync(void* memory, int value, size_t bytes, cudaStream_t 
 
 cudaError_t cudaMemGetInfo(size_t* free_bytes, size_t* total_bytes);
 
+// Bytes allocated now, and the most that were at once since the last forget_peak().
+struct MemoryUse {
+  size_t now = 0, peak = 0;
+};
+MemoryUse memory_use();
+void forget_peak();
+
 // The addresses that device memory may have: begin is null where there is no such range.
 struct AddressRange {
   uintptr_t begin = 0;

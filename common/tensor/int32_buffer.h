@@ -25,6 +25,11 @@ class Int32Buffer {
     require(size_ < capacity(), "a buffer of {} integers is full", capacity());
     host()[size_++] = value;
   }
+  // What is new in it may be anything until it is written, here or by the device.
+  void resize(int64_t size) {
+    require(0 <= size && size <= capacity(), "{} integers in a buffer of {}", size, capacity());
+    size_ = size;
+  }
   void assign(std::span<const int32_t> values) {
     clear();
     for (const int32_t value : values) push_back(value);
@@ -36,11 +41,6 @@ class Int32Buffer {
   int32_t operator[](int64_t i) const { return host()[i]; }
   int32_t& operator[](int64_t i) { return host()[i]; }
   std::span<const int32_t> values() const { return {host(), static_cast<size_t>(size_)}; }
-
-  // From the device, which may have written to it; waits for that.
-  void download() const {
-    if (device_ != Device::cpu) copy(view(), host_.view().rows(0, size_));
-  }
 
   Int32View view() const { return on_device_.view().rows(0, size_); }  // [size] on the device
 
@@ -63,5 +63,25 @@ inline void upload_lists(std::initializer_list<const Int32Buffer*> buffers) {
   }
   copy_lists((*buffers.begin())->device_, lists);
 }
+
+// Integers that a device's kernels write straight to the host's memory: a copy of a few would take longer to start than
+// to run.
+class Int32Results {
+ public:
+  explicit Int32Results(int64_t capacity, Device device = Device::cpu)
+      : memory_(allocate_staging(device, static_cast<size_t>(capacity) * sizeof(int32_t))),
+        view_{memory_.get(), {capacity}, DType::i32, device} {}
+
+  Int32View view(int64_t size) const { return view_.rows(0, size); }  // [size] for the device to write
+  // What it wrote; waits for that.
+  std::span<const int32_t> read(int64_t size) const {
+    synchronize(view_.device);
+    return {static_cast<const int32_t*>(memory_.get()), static_cast<size_t>(size)};
+  }
+
+ private:
+  std::shared_ptr<void> memory_;
+  TensorView view_;
+};
 
 }  // namespace llm

@@ -9,6 +9,7 @@
 
 #include "common/model/transformer.h"
 #include "tests/support/expect_close.h"
+#include "tests/support/gpu_device.h"
 
 namespace llm {
 namespace {
@@ -28,6 +29,20 @@ TEST(RandomWeights, DependOnNameAndSeedAlone) {
     EXPECT_TRUE(same_bits(a, again->get("a.weight", {65, 33})));
   }
   omp_set_num_threads(threads);
+}
+
+TEST(RandomWeights, AreTheSameOnEveryDevice) {
+  for (const Device device : {Device::simt, Device::cuda}) {
+    if (!missing_device(device).empty()) continue;
+    for (const char* name : {"a.weight", "a.norm.weight", "a.bias"}) {
+      for (const Shape shape : {Shape{65, 33}, Shape{1, 31}, Shape{1031}, Shape{1}, Shape{0}}) {
+        const Tensor there = make_random_weights(3)->get_on(device, name, shape);
+        EXPECT_EQ(there.view().device, there.empty() ? there.view().device : device);
+        EXPECT_TRUE(same_bits(to_host(there), make_random_weights(3)->get(name, shape)))
+            << name_of(device) << ", " << name << " " << shape.to_string();
+      }
+    }
+  }
 }
 
 TEST(RandomWeights, HaveTheStatedVariance) {

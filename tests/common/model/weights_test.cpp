@@ -5,8 +5,13 @@
 #include "common/model/random_weights.h"
 #include "common/model/safetensors.h"
 #include "tests/common/model/editable_model.h"
+#include "tests/common/ops/ops_testing.h"
 #include "tests/support/expect_close.h"
+#include "tests/support/gpu_device.h"
 #include "tests/support/temporary_folder.h"
+#if defined(LLM_HAVE_SIMT)
+#include "common/simt/memory.h"
+#endif
 
 namespace llm {
 namespace {
@@ -92,6 +97,93 @@ TEST(Weights, ATiedModelNeedsNoOutputMatrixAndIgnoresOne) {
     EXPECT_EQ(unpacked(weights.lm_head), to_doubles(weights.embedding));
   }
 }
+
+// A source of one dtype, of which each number is exact in bf16.
+class SourceOf : public WeightSource {
+ public:
+  explicit SourceOf(DType dtype) : dtype_(dtype) {}
+
+  Tensor get(const std::string& name, Shape shape) override {
+    const Tensor random = make_random_weights(1)->get(name, shape), tensor(shape, dtype_);
+    for (int64_t i = 0; i < shape.numel(); ++i) set(tensor, i, to_float(random.view().as<bf16>()[i]));
+    return tensor;
+  }
+
+ private:
+  DType dtype_;
+};
+
+class WeightsOnDevice : public testing::TestWithParam<Device> {
+ protected:
+  void SetUp() override { LLM_SKIP_WITHOUT(GetParam()); }
+};
+
+TEST_P(WeightsOnDevice, ATiedOutputIsTheEmbeddingsMemoryWhereNothingIsRounded) {
+  ModelConfig config = small_config();
+  for (const DType source_dtype : {DType::f32, DType::bf16, DType::f16}) {
+    for (const DType dtype : {DType::f32, DType::bf16}) {
+      for (const bool tied : {true, false}) {
+        SCOPED_TRACE(fmt::format("{} as {}, tied {}", name_of(source_dtype), name_of(dtype), tied));
+        config.tied_embeddings = tied;
+        SourceOf source(source_dtype);
+        const Weights weights = load_weights(config, source, dtype, GetParam());
+        const Tensor table = source.get("model.embed_tokens.weight", {10, 8});
+        const bool same = weights.embedding.view().data == weights.lm_head.data.view().data;
+        EXPECT_EQ(same, tied && (dtype == source_dtype || dtype == DType::f32));
+        EXPECT_EQ(to_doubles(to_host(weights.embedding)), to_doubles(table));
+        if (tied && dtype == DType::f32) {
+          EXPECT_EQ(to_doubles(to_host(weights.lm_head.data)), to_doubles(table));
+        }
+        EXPECT_EQ(weights.embedding.view().device, GetParam());
+      }
+    }
+  }
+}
+
+TEST_P(WeightsOnDevice, AreTheCpus) {
+  ModelConfig config = small_config();
+  config.attention_bias = config.qk_norm = true;
+  const auto source = make_random_weights(1);
+  const Weights here = load_weights(config, *source, DType::bf16, Device::cpu);
+  const Weights there = load_weights(config, *source, DType::bf16, GetParam());
+  for (size_t i = 0; i < here.layers.size(); ++i) {
+    const LayerWeights &a = here.layers[i], &b = there.layers[i];
+    EXPECT_EQ(unpacked(a.qkv), to_doubles(to_host(b.qkv.data)));
+    EXPECT_EQ(unpacked(a.gate_up), to_doubles(to_host(b.gate_up.data)));
+    EXPECT_EQ(unpacked(a.down), to_doubles(to_host(b.down.data)));
+    EXPECT_EQ(to_doubles(a.qkv_bias), to_doubles(to_host(b.qkv_bias)));
+    EXPECT_EQ(to_doubles(a.ffn_norm), to_doubles(to_host(b.ffn_norm)));
+  }
+  EXPECT_EQ(unpacked(here.lm_head), to_doubles(to_host(there.lm_head.data)));
+  EXPECT_EQ(here.bytes_per_step(), there.bytes_per_step());
+}
+
+INSTANTIATE_TEST_SUITE_P(Devices, WeightsOnDevice, testing::Values(Device::simt, Device::cuda),
+                         [](const auto& test) { return name_of(test.param); });
+
+#if defined(LLM_HAVE_SIMT)
+// At no time is there more on the device than the weights, and what the source gave for one of them.
+TEST(WeightsOnSimt, LoadingNeedsLittleMoreThanTheWeights) {
+  ModelConfig config = small_config();
+  config.num_layers = 5;
+  config.vocab_size = 64;
+  SourceOf source(DType::bf16);
+  load_weights(config, source, DType::f32, Device::simt);  // the stream's and cuBLAS's own memory is taken here
+  for (const DType dtype : {DType::f32, DType::bf16}) {
+    for (const bool tied : {true, false}) {
+      config.tied_embeddings = tied;
+      simt::forget_peak();
+      const size_t before = simt::memory_use().now;
+      const Weights weights = load_weights(config, source, dtype, Device::simt);
+      const size_t table = 64 * 8 * 2, output = 64 * 8 * size_of(dtype);
+      // Q on K on V 24 · 8, out 8 · 12, gate on up 10 · 8, down 8 · 5; two norms a layer and the last one
+      const size_t layers = 5 * ((192 + 96 + 80 + 40) * size_of(dtype) + 2 * 8 * 4) + 8 * 4;
+      EXPECT_EQ(simt::memory_use().now - before, layers + output + (tied ? 0 : table));
+      EXPECT_LE(simt::memory_use().peak, simt::memory_use().now + 192 * 2);
+    }
+  }
+}
+#endif
 
 TEST(Weights, CountsTheBytesOfAStep) {
   for (const DType dtype : {DType::f32, DType::bf16}) {

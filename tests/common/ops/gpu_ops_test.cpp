@@ -145,15 +145,16 @@ TEST_P(GpuOps, RotatesAndStores) {
 
 TEST_P(GpuOps, FindsTheLikeliest) {
   if (dtype != DType::f32) GTEST_SKIP() << "logits are f32";
-  for (const int64_t width : {1, 2, 4, 31, 33, 1023, 1024, 1025, 32000, 32003}) {
+  for (const int64_t width : {1, 2, 4, 31, 33, 1023, 1024, 1025, 32000, 32003, 128256, 151936}) {
     const Tensor logits = random_tensor({4, width}, 15);
     float* const row = logits.view().as<float>();
     row[width - 1] = 3.0f;                                                 // row 0: the last
     for (const int64_t i : {width / 3, width / 2}) row[width + i] = 2.0f;  // row 1: a tie, of which the first counts
     for (int64_t i = 0; i + 1 < width; ++i) row[2 * width + i] = NAN;      // row 2: one number among NaNs
     const Tensor expected({4, 2}, DType::i32), actual = empty({4, 2}, DType::i32);
-    cpu.argmax(logits, expected);
-    gpu().argmax(there(logits), actual);
+    Workspace workspace_here, workspace(device);
+    cpu.argmax(logits, workspace_here, expected);
+    gpu().argmax(there(logits), workspace, actual);
     const Tensor here = to_host(actual);
     EXPECT_EQ(std::memcmp(here.view().data, expected.view().data, expected.view().nbytes()), 0) << width;
   }

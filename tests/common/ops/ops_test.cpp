@@ -17,6 +17,9 @@ TEST(Ops, TheCpuHasAllOperators) {
   EXPECT_EQ(ops.swiglu_matmul, cpu::swiglu_matmul);
   EXPECT_EQ(ops.gather_rows, cpu::gather_rows);
   EXPECT_EQ(ops.attend, cpu::attend);
+  EXPECT_EQ(ops.argmax, cpu::argmax);
+  EXPECT_EQ(ops.sample, cpu::sample);
+  EXPECT_EQ(ops.fill_random, cpu::fill_random);
 }
 
 TEST(Ops, AbsentDevicesAreNamed) {

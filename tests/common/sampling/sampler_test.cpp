@@ -5,7 +5,9 @@
 #include <cmath>
 #include <limits>
 
+#include "tests/support/chi_square.h"
 #include "tests/support/expect_close.h"
+#include "tests/support/gpu_device.h"
 
 namespace llm {
 namespace {
@@ -177,26 +179,6 @@ TEST(Draw, RoundingNeverFallsOffTheEnd) {
   EXPECT_EQ(draw(thirds, std::nextafter(1.0, 0.0)), 9);
 }
 
-// Pearson's chi-square of the counts against the distribution; infinite where something impossible came.
-double chi_square(const std::vector<int64_t>& counts, const std::vector<double>& distribution, int64_t draws) {
-  double sum = 0.0;
-  for (size_t i = 0; i < counts.size(); ++i) {
-    const double expected = distribution[i] * static_cast<double>(draws);
-    if (expected == 0.0 && counts[i] > 0) return kInf;
-    const double difference = static_cast<double>(counts[i]) - expected;
-    if (expected > 0.0) sum += difference * difference / expected;
-  }
-  return sum;
-}
-
-// What the statistic exceeds once in 10,000 samples: Wilson and Hilferty, "The Distribution of Chi-Square", 1931.
-double chi_square_limit(const std::vector<double>& distribution) {
-  double freedom = -1.0;
-  for (const double p : distribution) freedom += p > 0.0;
-  const double v = 2.0 / (9.0 * freedom);
-  return freedom * std::pow(1.0 - v + 3.719 * std::sqrt(v), 3.0);
-}
-
 int32_t sample(Sampler& sampler, std::vector<float> logits) {
   return sampler.sample({logits.data(), {static_cast<int64_t>(logits.size())}, DType::f32, Device::cpu}).id;
 }
@@ -237,6 +219,52 @@ TEST(Sampler, DrawsOnlyWhatTheFiltersLeave) {
   const std::vector<double> right = normalized({0, 0, 8, 0, 4});
   EXPECT_LT(chi_square(counts, right, kDraws), chi_square_limit(right));
 }
+
+// The requests of one step, each with its own parameters and numbers, draw what each draws alone.
+class StepSampling : public testing::TestWithParam<Device> {
+ protected:
+  void SetUp() override { LLM_SKIP_WITHOUT(GetParam()); }
+};
+
+TEST_P(StepSampling, EachRowIsItsOwnRequest) {
+  const std::vector<SamplingParams> params = {{.temperature = 0.0, .seed = 1},
+                                              {.temperature = 1.0, .seed = 2},
+                                              {.temperature = 0.5, .top_k = 7, .seed = 3},
+                                              {.temperature = 2.0, .top_p = 0.8, .seed = 4},
+                                              {.temperature = 1.5, .top_k = 9, .top_p = 0.9, .min_p = 0.05, .seed = 5}};
+  constexpr int64_t kVocab = 65;
+  const auto num_rows = static_cast<int64_t>(params.size());
+  std::vector<Sampler> together, alone;
+  for (const SamplingParams& p : params) {
+    together.emplace_back(p);
+    alone.emplace_back(p);
+  }
+  StepSampler step(num_rows + 2, GetParam());
+  std::mt19937 random(5);
+  std::normal_distribution<float> normal(0.0f, 2.0f);
+  for (int trial = 0; trial < 20; ++trial) {
+    const Tensor logits({num_rows, kVocab}, DType::f32);
+    for (int64_t i = 0; i < num_rows * kVocab; ++i) logits.view().as<float>()[i] = normal(random);
+    const Tensor there = to_device(logits, GetParam());
+    const int64_t first = trial % 3;  // and steps of fewer requests
+    std::vector<SampleRow> rows;
+    for (int64_t i = first; i < num_rows; ++i) rows.push_back(together[static_cast<size_t>(i)].next_row());
+    const std::vector<TopToken> tokens = step.sample(there.view().rows(first, num_rows), rows);
+    ASSERT_EQ(tokens.size(), rows.size());
+    for (int64_t i = first; i < num_rows; ++i) {
+      const TopToken one = alone[static_cast<size_t>(i)].sample(there.view().rows(i, i + 1));
+      const float* const row = logits.view().as<float>() + i * kVocab;
+      EXPECT_EQ(tokens[static_cast<size_t>(i - first)].id, one.id) << "row " << i;
+      EXPECT_EQ(tokens[static_cast<size_t>(i - first)].gap, top_gap({row, kVocab})) << "row " << i;
+      if (i == 0) {
+        EXPECT_EQ(one.id, argmax({row, kVocab}));
+      }
+    }
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Devices, StepSampling, testing::Values(Device::cpu, Device::simt, Device::cuda),
+                         [](const auto& test) { return name_of(test.param); });
 
 TEST(Sampler, GreedyIsTheArgmaxWhateverElseIsSet) {
   Sampler sampler({.temperature = 0.0, .top_k = 3, .top_p = 0.5, .min_p = 0.1, .seed = 5});

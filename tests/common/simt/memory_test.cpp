@@ -40,6 +40,18 @@ TEST(Memory, WhatWasNotAllocatedIsNotFreed) {
   EXPECT_EQ(cudaFree(memory), cudaErrorInvalidValue);
 }
 
+TEST(Memory, UseIsCounted) {
+  forget_peak();
+  const size_t before = memory_use().now;
+  EXPECT_EQ(memory_use().peak, before);
+  DeviceArray<char> array(65);
+  { DeviceArray<float> other(31); }
+  EXPECT_EQ(memory_use().now, before + 65);
+  EXPECT_EQ(memory_use().peak, before + 65 + 31 * sizeof(float));
+  forget_peak();
+  EXPECT_EQ(memory_use().peak, before + 65);
+}
+
 TEST(Memory, CopiesMustLieWithinAnAllocation) {
   DeviceArray<char> array(65), other(65);
   std::vector<char> host(200, 'x');
