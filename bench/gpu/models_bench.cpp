@@ -32,12 +32,13 @@ Generation generate(const Transformer& model, int64_t prompt_len, int max_tokens
                          {max_tokens, true, {}});
 }
 
-void require_same_output(const LoadedModel& loaded) {
-  constexpr int kPrompt = 13, kTokens = 9;
+void require_same_output(const GpuBench& bench, const LoadedModel& loaded) {
+  const int prompt_len = bench.quick ? 3 : 13, tokens = bench.quick ? 4 : 9;
   const Transformer& model = *loaded.transformer;
-  const Generation naive = generate_naive(model, some_tokens(kPrompt, model.config().vocab_size), {kTokens, true, {}});
-  const Comparison comparison = compare_outputs(naive.token_ids(), naive.top_gaps(),
-                                                generate(model, kPrompt, kTokens).token_ids(), near_tie(model.dtype()));
+  const Generation naive =
+      generate_naive(model, some_tokens(prompt_len, model.config().vocab_size), {tokens, true, {}});
+  const Comparison comparison = compare_outputs(
+      naive.token_ids(), naive.top_gaps(), generate(model, prompt_len, tokens).token_ids(), near_tie(model.dtype()));
   require(comparison.same, "{}: same output as chapter 1: {}", loaded.name, describe(comparison));
 }
 
@@ -99,11 +100,11 @@ void bench_model(GpuBench& bench, const std::string& name, DType dtype) {
   Json row = row_of(loaded);
   row.set("bytes_per_step", static_cast<int64_t>(loaded.transformer->weights().bytes_per_step()));
   bench.add("loading", row.set("seconds", seconds));
-  require_same_output(loaded);
+  require_same_output(bench, loaded);
   if (bench.quick) {
-    bench_decode(bench, loaded, 5);
-    bench_prefill(bench, loaded, 17);
-    if (loaded.tokenizer) bench_naive(bench, loaded, 3, 4);
+    bench_decode(bench, loaded, 3);
+    bench_prefill(bench, loaded, 7);
+    if (loaded.tokenizer) bench_naive(bench, loaded, 2, 3);
     return;
   }
   const bool long_context = loaded.config().context_length > 4096;
