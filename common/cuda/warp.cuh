@@ -15,6 +15,14 @@ __device__ T warp_sum(T value) {
   return value;
 }
 
+// In every lane the largest value of any.
+__device__ inline float warp_max(float value) {
+  for (int offset = kWarpSize / 2; offset > 0; offset /= 2) {
+    value = fmaxf(value, __shfl_xor_sync(kFullWarp, value, offset));
+  }
+  return value;
+}
+
 // In every lane the sum over the lanes up to it.
 template <class T>
 __device__ T warp_running_sum(T value) {

@@ -126,12 +126,7 @@ __global__ void attend_kernel(AttendPointers<T> p, AttendShape shape) {
   }
 
   // The groups of a warp into one: all against the largest score of any.
-  float warp_max = softmax.max;
-#pragma unroll
-  for (int offset = GROUP; offset < kWarpSize; offset *= 2) {
-    warp_max = fmaxf(warp_max, __shfl_xor_sync(kFullWarp, warp_max, offset));
-  }
-  softmax.rescale(warp_max);
+  softmax.rescale(warp_max(softmax.max));
 #pragma unroll
   for (int offset = GROUP; offset < kWarpSize; offset *= 2) {
     softmax.sum += __shfl_xor_sync(kFullWarp, softmax.sum, offset);
@@ -155,17 +150,21 @@ __global__ void attend_kernel(AttendPointers<T> p, AttendShape shape) {
   }
   __syncthreads();
 
-  // The warps into one, likewise. Warp 0 saw a key, so the maximum is a number, or the token is padding and gets zeros.
-  float block_max = -INFINITY;
-  for (int w = 0; w < kAttendWarps; ++w) block_max = fmaxf(block_max, smem.max_smem[w]);
-  float sum = 0.0f;
-  for (int w = 0; w < kAttendWarps; ++w) sum += expf(smem.max_smem[w] - block_max) * smem.sum_smem[w];
-  T* out = p.out + (static_cast<int64_t>(token) * shape.heads + head) * shape.head_dim;
-  for (int i = warp * kWarpSize + lane; i < shape.head_dim; i += kAttendWarps * kWarpSize) {
-    float value = 0.0f;
-    for (int w = 0; w < kAttendWarps; ++w) value += expf(smem.max_smem[w] - block_max) * smem.out_smem[w][i];
-    narrow(num_keys == 0 ? 0.0f : value / sum, out[i]);
+  // The warps into one, likewise: lane w has the factor of warp w's sums. Warp 0 saw a key, so the largest score is a
+  // number, or the token is padding and gets zeros.
+  static_assert(kAttendWarps <= kWarpSize && kMaxHeadDim <= kAttendWarps * kWarpSize);
+  const float score = lane < kAttendWarps ? smem.max_smem[lane] : -INFINITY;
+  const float factor = expf(score - warp_max(score));
+  const float sum = warp_sum(lane < kAttendWarps ? factor * smem.sum_smem[lane] : 0.0f);
+  const int i = warp * kWarpSize + lane;  // of the head's numbers, this thread's
+  float value = 0.0f;
+  for (int w = 0; w < kAttendWarps; ++w) {
+    const float factor_of_w = __shfl_sync(kFullWarp, factor, w);
+    if (i < shape.head_dim) value += factor_of_w * smem.out_smem[w][i];
   }
+  if (i >= shape.head_dim) return;
+  narrow(num_keys == 0 ? 0.0f : value / sum,
+         p.out[(static_cast<int64_t>(token) * shape.heads + head) * shape.head_dim + i]);
 }
 
 }  // namespace llm::LLM_GPU
