@@ -204,10 +204,8 @@ def block_sizes(results):
     return draw_table(header, rows)
 
 
-@table
-def paged_speed(results):
+def time_ratios(report):
     """Time of attention and of a decode step out of blocks, as a multiple of that from a contiguous cache."""
-    report = results.load("paged.json")
     if not report:
         return NOT_MEASURED
     times = benchmark_medians(report, ["real_time"])
@@ -220,6 +218,18 @@ def paged_speed(results):
             rows.append([work.replace("/", " "), *cells])
     header = ["time, contiguous = 1"] + [layout.replace("blocks:", "blocks of ") for layout in layouts]
     return draw_table(header, rows)
+
+
+@table
+def paged_speed(results):
+    """What `bench_paged` measures on the CPU."""
+    return time_ratios(results.load("paged.json"))
+
+
+@table
+def paged_speed_gpu(results):
+    """What `bench_paged --device cuda` measures."""
+    return time_ratios(results.load("paged_gpu.json"))
 
 
 def benchmark_medians(report, counters=("tokens_per_second", "bytes_per_second")):
