@@ -30,4 +30,10 @@ Generation generate_cached(const Transformer& model, KvMemory& cache, AttendFn a
 
 int64_t count_cached_passes(int64_t prompt, int64_t generated) { return prompt + generated - 1; }
 
+double predict_decode_ms(const Transformer& model, const MachineRates& rates, int64_t prompt_len, int64_t generated) {
+  double total_ms = 0.0;
+  for (int64_t i = 1; i < generated; ++i) total_ms += predict_pass_ms(model, rates, 1, prompt_len + i);
+  return total_ms / static_cast<double>(generated - 1);
+}
+
 }  // namespace llm

@@ -3,6 +3,7 @@
 
 #include "common/model/transformer.h"
 #include "common/program/generation.h"
+#include "common/program/predict.h"
 
 namespace llm {
 
@@ -14,5 +15,8 @@ Generation generate_cached(const Transformer& model, KvMemory& cache, AttendFn a
 
 // How many tokens go through the model in all: the prompt once, then each generated token but the last.
 int64_t count_cached_passes(int64_t prompt, int64_t generated);
+
+// The time that a decode step should take in the mean: the weights and the cache, read once a token.
+double predict_decode_ms(const Transformer& model, const MachineRates& rates, int64_t prompt_len, int64_t generated);
 
 }  // namespace llm

@@ -41,13 +41,6 @@ std::string draw_real_models(const Json& models) {
   return table.to_string();
 }
 
-// The time that decoding should take: the weights and the cache, read once a token.
-double predict_decode_ms(const Transformer& model, const MachineRates& rates, int64_t prompt_len, int64_t generated) {
-  double total_ms = 0.0;
-  for (int64_t i = 1; i < generated; ++i) total_ms += predict_pass_ms(model, rates, 1, prompt_len + i);
-  return total_ms / static_cast<double>(generated - 1);
-}
-
 int run(int argc, const char* const* argv) {
   const Options options =
       OptionParser("chapter_02", "Chapter 2, KV cache: keep keys and values, feed one token a step.").parse(argc, argv);

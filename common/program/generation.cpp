@@ -18,7 +18,13 @@ Generation::Generation(std::vector<int32_t> prompt, const ModelConfig& config, c
       last_(Clock::now()) {}
 
 int32_t Generation::sample(TensorView logits, int64_t token_passes) {
-  const auto [token, gap] = sampler_.sample(logits);
+  const TopToken sampled = sampler_.sample(logits);
+  add(sampled, token_passes);
+  return sampled.id;
+}
+
+void Generation::add(TopToken sampled, int64_t token_passes) {
+  const auto [token, gap] = sampled;
   const Clock::time_point now = Clock::now();
   step_ms_.push_back(std::chrono::duration<double, std::milli>(now - last_).count());
   top_gaps_.push_back(gap);
@@ -35,7 +41,6 @@ int32_t Generation::sample(TensorView logits, int64_t token_passes) {
     finish_reason_ = FinishReason::context;
   }
   last_ = Clock::now();
-  return token;
 }
 
 double Generation::tokens_per_second() const {

@@ -46,6 +46,10 @@ class Generation {
   // through the model. Its time is the time since the last one.
   int32_t sample(TensorView logits, int64_t token_passes);
 
+  // The same in two parts, for a StepSampler that draws for many: how to draw the next token, and what was drawn.
+  SampleRow next_row() { return sampler_.next_row(); }
+  void add(TopToken sampled, int64_t token_passes);
+
   bool finished() const { return finish_reason_ != FinishReason::none; }
   FinishReason finish_reason() const { return finish_reason_; }
 

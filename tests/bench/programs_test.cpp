@@ -115,6 +115,99 @@ TEST_F(Programs, Chapter2) {
             R"({"name":"llama-3-8b","layers":32,"kv_heads":8,"head_dim":128,"kv_bytes_per_token":131072})");
 }
 
+TEST_F(Programs, Chapter3) {
+  const Words flags = {"--tokens", "70,71,72,73,74,75", "--block-size", "4", "--samples", "3"};
+  Words arguments = flags;
+  arguments.insert(arguments.end(), {"--json", file("j"), "--trace", file("t")});
+  const Outcome outcome = run(CHAPTER_03_PROGRAM, arguments);
+  EXPECT_EQ(outcome.code, 0) << outcome.err;
+  EXPECT_NE(outcome.out.find("\n  same output as chapter 1: yes"), std::string::npos) << outcome.out;
+  const Json json = Json::parse_file(file("j")), details = json.at("details");
+  const int64_t block_bytes = 4 * 2 * 2 * 2 * 6 * 4;
+  EXPECT_EQ(json.at("chapter").integer(), 3);
+  EXPECT_EQ(json.at("kv_bytes").integer(), 4 * block_bytes) << "6 + 9 - 1 tokens";
+  EXPECT_EQ(details.at("block_size").integer(), 4);
+  EXPECT_EQ(details.at("block_table").dump(-1), "[0,1,2,3]");
+  EXPECT_EQ(row(outcome.out, "blocks of the text"), "4 4");
+  EXPECT_EQ(row(outcome.out, "requests that say what chapter 1 says"), "48 48");
+  EXPECT_TRUE(details.at("requests_same_output").boolean());
+
+  // Room for four texts of 15 tokens, each rounded up to blocks: 64 slots.
+  EXPECT_EQ(details.at("kv_budget_bytes").integer(), 16 * block_bytes);
+  const int64_t used = details.at("bytes_used").integer(), paged = details.at("bytes_reserved_paged").integer();
+  const int64_t contiguous = details.at("bytes_reserved_contiguous").integer();
+  EXPECT_LE(used, paged);
+  EXPECT_LT(paged, contiguous);
+  EXPECT_LE(paged, 16 * block_bytes);
+  EXPECT_EQ(paged % block_bytes, 0);
+  EXPECT_EQ(contiguous % (15 * block_bytes / 4), 0);
+  EXPECT_EQ(details.at("contiguous").at("most_at_once").integer(), 4);
+  EXPECT_EQ(details.at("contiguous").at("preemptions").integer(), 0);
+  EXPECT_GT(details.at("paged").at("most_at_once").integer(), 4);
+  EXPECT_LT(details.at("paged").at("steps").integer(), details.at("contiguous").at("steps").integer());
+  EXPECT_NEAR(details.at("contiguous").at("used_share").number(),
+              details.at("contiguous").at("predicted_used_share").number(), 1e-12);
+
+  // Three samples of 6 tokens and 8 more: the full block once, 3 more blocks each; two copies.
+  EXPECT_EQ(details.at("blocks_copied").integer(), 2);
+  EXPECT_EQ(details.at("samples").at("blocks").integer(), 1 + 3 * 3);
+  EXPECT_EQ(row(outcome.out, "3 samples: blocks, 12 if unshared"), "10 10") << outcome.out;
+  // Other endings of the text's first 7 tokens, to the same length of 15.
+  EXPECT_EQ(details.at("endings").at("prompt_tokens").integer(), 7);
+  EXPECT_EQ(row(outcome.out, "3 endings: blocks, 12 if unshared"), "10 10") << outcome.out;
+  EXPECT_NE(outcome.out.find("\n  sequence 0, 14 tokens: 0×3 "), std::string::npos) << outcome.out;
+  EXPECT_EQ(Json::parse_file(file("t")).at("traceEvents").size(), 10u);
+}
+
+TEST_F(Programs, Chapter3WithOtherBlocksAndSamples) {
+  for (const char* block_size : {"1", "2", "16", "256"}) {
+    for (const Words& more : {Words{"--samples", "1"}, {"--temperature", "1.3", "--seed", "4"}, {"--dtype", "bf16"}}) {
+      Words arguments = {"--tokens", "3,4,5", "--block-size", block_size, "--json", file("j")};
+      arguments.insert(arguments.end(), more.begin(), more.end());
+      const Outcome outcome = run(CHAPTER_03_PROGRAM, arguments);
+      ASSERT_EQ(outcome.code, 0) << block_size << more[0] << outcome.out << outcome.err;
+    }
+  }
+  // A sweep, in a budget of one text: all but one wait.
+  const Outcome outcome =
+      run(CHAPTER_03_PROGRAM, {"--tokens", "3,4,5", "--sweep", "--kv-budget", "0.00308", "--json", file("j")});
+  ASSERT_EQ(outcome.code, 0) << outcome.err;
+  const Json details = Json::parse_file(file("j")).at("details");
+  EXPECT_EQ(details.at("sweep").size(), 9u);
+  EXPECT_EQ(details.at("sweep").at(8).at("block_size").integer(), 256);
+  EXPECT_EQ(details.at("paged").at("most_at_once").integer(), 1);
+}
+
+// A text that differs from chapter 1's is found in the many requests too.
+TEST_F(Programs, Chapter3ComparesAllItsTexts) {
+  ASSERT_EQ(run(CHAPTER_01_PROGRAM, {"--tokens", "3,4", "--json", file("one")}).code, 0);
+  const Json changed = Json::parse_file(file("one"));
+  std::vector<int32_t> ids;
+  changed.at("token_ids").for_each([&](const Json& id) { ids.push_back(static_cast<int32_t>(id.integer())); });
+  ids[8] = (ids[8] + 1) % 512;
+  Json(changed).set("token_ids", Json::integers(ids));
+  write_file(file("one"), changed.dump());
+  const Outcome outcome = run(CHAPTER_03_PROGRAM, {"--tokens", "3,4", "--reference", file("one"), "--json", file("j")});
+  EXPECT_EQ(outcome.code, 1);
+  const Json details = Json::parse_file(file("j")).at("details");
+  EXPECT_FALSE(details.at("requests_same_output").boolean()) << "those that went as far as the ninth token";
+}
+
+TEST_F(Programs, Chapter3BadInput) {
+  const Words with_model = {"--model", model, "--tokens", "3,4", "--max-tokens", "9"};
+  const auto refused = [&](const Words& more, const std::string& part) {
+    Words arguments = with_model;
+    arguments.insert(arguments.end(), more.begin(), more.end());
+    expect_refusal(CHAPTER_03_PROGRAM, arguments, part);
+  };
+  refused({"--block-size", "12"}, "--block-size is 12, but must be a power of two from 1 to 256");
+  refused({"--block-size", "0"}, "--block-size is \"0\"");
+  refused({"--block-size", "512"}, "--block-size is \"512\"");
+  refused({"--samples", "0"}, "--samples is \"0\"");
+  refused({"--kv-budget", "-1"}, "--kv-budget is \"-1\"");
+  refused({"--kv-budget", "0.003"}, "--kv-budget is 0.003 MB, but a text of 11 tokens takes 3.07 kB in blocks of 16");
+}
+
 TEST_F(Programs, TheCacheIsReservedForTheLongestCase) {
   const int64_t bytes_per_token = 2 * 2 * 2 * 6 * 4, context = 48;
   const Words endless = {"--model", model, "--tokens", "3", "--ignore-eos", "--max-tokens", "1000"};
@@ -134,7 +227,7 @@ TEST_F(Programs, TheTextEndsUnlessIgnored) {
   std::iota(config.eos_token_ids.begin(), config.eos_token_ids.end(), 0);
   const std::filesystem::path terse = temporary_root() / "terse";
   write_tiny_model(terse, config, 1, "gpt2");
-  for (const char* program : {CHAPTER_01_PROGRAM, CHAPTER_02_PROGRAM}) {
+  for (const char* program : {CHAPTER_01_PROGRAM, CHAPTER_02_PROGRAM, CHAPTER_03_PROGRAM}) {
     const Words arguments = {"--model", terse, "--tokens", "3", "--max-tokens", "5"};
     const Json stopped = report(program, arguments);
     EXPECT_EQ(stopped.at("token_ids").size(), 1u) << program;
@@ -147,7 +240,7 @@ TEST_F(Programs, TheTextEndsUnlessIgnored) {
 
 // The second of two tokens needs no more reading than the first, and at most twice the operations.
 TEST_F(Programs, PredictionsAreForOneToken) {
-  for (const char* program : {CHAPTER_01_PROGRAM, CHAPTER_02_PROGRAM}) {
+  for (const char* program : {CHAPTER_01_PROGRAM, CHAPTER_02_PROGRAM, CHAPTER_03_PROGRAM}) {
     const Json details =
         report(program, {"--model", model, "--tokens", "3", "--ignore-eos", "--max-tokens", "2"}).at("details");
     const double first = details.at("predicted_ttft_ms").number();
@@ -173,7 +266,7 @@ TEST_F(Programs, NoPredictionForTheSimulator) {
 }
 
 TEST_F(Programs, OneTokenOnly) {
-  for (const char* program : {CHAPTER_01_PROGRAM, CHAPTER_02_PROGRAM}) {
+  for (const char* program : {CHAPTER_01_PROGRAM, CHAPTER_02_PROGRAM, CHAPTER_03_PROGRAM}) {
     const Outcome outcome =
         run_process(program, {"--model", model, "--tokens", "3", "--max-tokens", "1", "--json", file("j")});
     EXPECT_EQ(outcome.code, 0) << outcome.err;
@@ -188,7 +281,7 @@ TEST_F(Programs, OneTokenOnly) {
 
 TEST_F(Programs, TheSameSeedAndAnyThreadsGiveTheSameText) {
   std::string tokens;
-  for (const char* program : {CHAPTER_01_PROGRAM, CHAPTER_02_PROGRAM}) {
+  for (const char* program : {CHAPTER_01_PROGRAM, CHAPTER_02_PROGRAM, CHAPTER_03_PROGRAM}) {
     for (const char* threads : {"1", "2", "3"}) {
       const Outcome outcome = run(program, {"--temperature", "1.5", "--top-k", "50", "--seed", "9223372036854775807",
                                             "--threads", threads, "--json", file("j")});
@@ -273,7 +366,7 @@ TEST_F(Programs, BadInput) {
     words.insert(words.end(), with_model.begin(), with_model.end());
     return words;
   };
-  for (const char* program : {CHAPTER_01_PROGRAM, CHAPTER_02_PROGRAM, LADDER_PROGRAM}) {
+  for (const char* program : {CHAPTER_01_PROGRAM, CHAPTER_02_PROGRAM, CHAPTER_03_PROGRAM, LADDER_PROGRAM}) {
     expect_refusal(program, and_more({"--max-tokens", "0"}), "--max-tokens is \"0\"");
     expect_refusal(program, and_more({"--top-p", "2"}), "--top-p is \"2\"");
     expect_refusal(program, and_more({"--seed"}), "--seed");
@@ -302,7 +395,8 @@ TEST_F(Programs, BadInput) {
 }
 
 TEST_F(Programs, HelpIsASuccess) {
-  for (const char* program : {CHAPTER_01_PROGRAM, CHAPTER_02_PROGRAM, LADDER_PROGRAM, PERPLEXITY_PROGRAM}) {
+  for (const char* program :
+       {CHAPTER_01_PROGRAM, CHAPTER_02_PROGRAM, CHAPTER_03_PROGRAM, LADDER_PROGRAM, PERPLEXITY_PROGRAM}) {
     const Outcome outcome = run_process(program, {"--help"});
     EXPECT_EQ(outcome.code, 0);
     EXPECT_NE(outcome.out.find("--model"), std::string::npos);

@@ -176,6 +176,29 @@ for text in '| 1,200 | 1,500 |' '| 85% | 75.0% |' '| copy | 4.00 TB/s | 10.0% |'
 done
 expect "all that is measured, checked" 0 "are as their sources" pages check
 
+# Chapter 3's tables: counts and shares as they are, times as multiples of the contiguous cache's.
+printf '{"chapters": [{"chapter": 3, "details": {"kv_budget_bytes": 2000, "contiguous": %s, "paged": %s, "samples": %s,
+  "endings": %s}}]}' \
+  '{"most_at_once": 2, "mean_at_once": 2.0, "bytes_reserved": 1800, "bytes_used": 500, "used_share": 0.25,
+    "predicted_used_share": 0.25, "steps": 40, "preemptions": 0}' \
+  '{"most_at_once": 7, "mean_at_once": 5.56, "bytes_reserved": 1900, "bytes_used": 1700, "used_share": 0.9,
+    "predicted_used_share": 0.91, "steps": 15, "preemptions": 3}' \
+  '{"count": 8, "prompt_tokens": 5, "blocks_unshared": 80, "blocks": 80, "predicted_blocks": 80, "blocks_copied": 7}' \
+  '{"count": 8, "prompt_tokens": 78, "blocks_unshared": 80, "blocks": 60, "predicted_blocks": 61, "blocks_copied": 6}' \
+  >"$tree/bench/results/ladder.json"
+printf '{"benchmarks": [{"run_name": "decode/m/%s/real_time", "real_time": 2}, {"run_name": "decode/m/%s/real_time",
+  "real_time": 3}]}' contiguous blocks:16 >"$tree/bench/results/paged.json"
+page '<!-- table: paged_budget -->' '<!-- /table -->' '<!-- table: paper_waste -->' '<!-- /table -->' \
+  '<!-- table: shared_blocks -->' '<!-- /table -->' '<!-- table: paged_speed -->' '<!-- /table -->' \
+  '<!-- table: paged_speed_gpu -->' '<!-- /table -->'
+expect "chapter 3's tables" 0 "changed: " pages update
+for line in '| texts at once while others wait | 2.0 | 5.6 |' '| wasted inside reservations | 1.30 kB | 200 B |' \
+  '| left between reservations | 200 B | 100 B |' '| in blocks of 16 | 96.3% | 90.0% |' \
+  "| 8 samples of the text's first half, 78 tokens | 80 | 61 | 60 | 25.0% | 6 |" \
+  '| decode m | not measured | not measured | 1.50× | not measured | not measured |'; do
+  expect "chapter 3's tables" 0 "$line" cat "$tree/docs/page.md"
+done
+
 printf '{"chapters": [' >"$tree/bench/results/ladder.json"
 expect "results cut short" 1 "ladder.json is not JSON" pages check
 printf '{"chapters": [{"chapter": 1}]}' >"$tree/bench/results/ladder.json"

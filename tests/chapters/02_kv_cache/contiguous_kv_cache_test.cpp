@@ -4,28 +4,15 @@
 
 #include <map>
 #include <set>
-#include <tuple>
 #include <vector>
 
+#include "tests/support/step.h"
 #include "tests/support/tiny_model.h"
 
 namespace llm {
 namespace {
 
 using Ids = std::vector<int32_t>;
-
-Ids values(TensorView view) { return {view.as<int32_t>(), view.as<int32_t>() + view.numel()}; }
-
-// One step with these sequences: id, first position, number of new tokens.
-using Part = std::tuple<int32_t, int32_t, int32_t>;
-
-struct Step : Batch {
-  explicit Step(const std::vector<Part>& parts) : Batch(1000, 50) {
-    for (const auto& [id, first_position, count] : parts) {
-      add(id, Ids(static_cast<size_t>(count), 1), first_position, LogitRows::last);
-    }
-  }
-};
 
 TEST(ContiguousKvCache, ASequenceFillsItsStretchFromTheFront) {
   const ModelConfig config = tiny_config("llama");

@@ -2,49 +2,16 @@
 #include <gtest/gtest.h>
 #include <omp.h>
 
-#include <cstring>
 #include <vector>
 
-#include "chapters/01_naive_generation/forgetful_memory.h"
 #include "chapters/02_kv_cache/contiguous_kv_cache.h"
+#include "tests/support/logits.h"
 #include "tests/support/tiny_model.h"
 
 namespace llm {
 namespace {
 
 using Ids = std::vector<int32_t>;
-using Rows = std::vector<std::vector<float>>;  // [rows][vocab_size]
-
-Rows forward(const Transformer& model, KvMemory& memory, const Batch& batch) {
-  const int64_t vocab_size = model.config().vocab_size;
-  const Tensor logits({batch.num_logits(), vocab_size}, DType::f32);
-  Workspace workspace;
-  EXPECT_TRUE(memory.begin_step(batch));
-  model.forward(batch, memory, model.ops().attend, workspace, logits);
-  Rows rows;
-  for (int64_t i = 0; i < batch.num_logits(); ++i) {
-    const float* row = logits.view().as<float>() + i * vocab_size;
-    rows.emplace_back(row, row + vocab_size);
-  }
-  return rows;
-}
-
-bool same_bits(const std::vector<float>& a, const std::vector<float>& b) {
-  return a.size() == b.size() && std::memcmp(a.data(), b.data(), a.size() * sizeof(float)) == 0;
-}
-
-// For each prefix of `ids` the logits after it, each from a pass over the whole prefix: chapter 1.
-Rows naive_logits(const Transformer& model, const Ids& ids) {
-  const auto n = static_cast<int64_t>(ids.size());
-  ForgetfulMemory memory(model.config(), n, 1, model.dtype());
-  Rows rows;
-  for (int64_t length = 1; length <= n; ++length) {
-    Batch batch(n, 1);
-    batch.add(0, std::span(ids).first(static_cast<size_t>(length)), 0, LogitRows::last);
-    rows.push_back(forward(model, memory, batch).front());
-  }
-  return rows;
-}
 
 struct Text {
   Ids ids;
