@@ -6,8 +6,8 @@
 
 #include "common/tensor/dtype.h"
 
-// A function of its own file: AddressSanitizer finds no line in those that several files may share. And never inlined, so
-// that its name stands in every backtrace.
+// A function of its own file, for AddressSanitizer finds no line in one that several files may share. And never
+// inlined, so that its name stands in every backtrace.
 #define __global__ static __attribute__((noinline, unused))
 #define __device__
 #define __host__
