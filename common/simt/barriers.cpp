@@ -71,7 +71,7 @@ void come(Barrier& barrier, int expected, bool predicate, Then then, const Place
   if (then == Then::wait) suspend_thread(barrier, place);
 }
 
-Barrier& sync_all(bool predicate, const Place& place) {
+Barrier& sync_all(bool predicate, Place place) {
   come(barriers[0], kAllThreads, predicate, Then::wait, place);
   return barriers[0];
 }

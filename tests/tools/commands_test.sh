@@ -66,7 +66,9 @@ if [[ -e $sandbox/skips ]]; then
 fi
 echo "      Start 1: A.One"
 echo "1/9 Test #1: A.One ......   Passed    0.01 sec"
+echo "2/9 Test #2: A.Two ......***Skipped   0.01 sec"
 echo "100% tests passed, 0 tests failed out of 9"
+printf '\nThe following tests did not run:\n\t  2 - A.Two (Skipped)\n'
 exit $((failed ? 8 : 0))
 STUB
   stub pkg-config <<'STUB'
@@ -210,6 +212,8 @@ reset_complete
 expect "tests" 0 "8 passed, 0 failed, 1 skipped" run_tests
 expect "ctest's last lines stay" 0 "100% tests passed, 0 tests failed out of 9" run_tests
 refuse "passed tests are not listed" "A.One"
+refuse "skipped tests are not listed" "A.Two"
+refuse "skipped tests are not listed" "did not run"
 touch "$sandbox/skips"
 expect "why tests were skipped" 0 '2 skipped: no "A" here & there' run_tests
 expect "why tests were skipped" 0 '1 skipped: no "B" here & there' run_tests
