@@ -16,10 +16,11 @@ class KernelCounts : public testing::Test {
  protected:
   void SetUp() override { LLM_SKIP_WITHOUT(Device::simt); }
 
-  // SwiGLU of 3 rows of 64 outputs. Reads 3 · 128 numbers: 1,536 bytes in 48 sectors; writes 3 · 64: 768 bytes in 24.
+  // RMSNorm of 3 rows of 64. Reads 64 numbers of x and 64 weights a row: 1,536 bytes in 48 sectors; writes 3 · 64: 768
+  // bytes in 24. One barrier a row.
   static void work() {
-    const Tensor gate_up({3, 128}, DType::f32, Device::simt), out({3, 64}, DType::f32, Device::simt);
-    ops_for(Device::simt).swiglu(gate_up, out);
+    const Tensor x({3, 64}, DType::f32, Device::simt), weight({64}, DType::f32, Device::simt);
+    ops_for(Device::simt).add_rmsnorm(x, {}, weight, 1e-5f, Tensor({3, 64}, DType::f32, Device::simt));
   }
 
   // What a report of `tokens` after two of prompt prints and writes to --json.
@@ -75,8 +76,8 @@ TEST_F(KernelCounts, StandBelowTheReport) {
   work();
   const auto [text, json] = report(Device::simt, 3);
   EXPECT_LT(text.find("same output as chapter 1"), text.find("global memory, before any cache"));
-  EXPECT_EQ(row(text, "swiglu_kernel"), "swiglu_kernel<float> 2 0 3.07 kB 96 1.54 kB 48");
-  EXPECT_EQ(row(text, "all kernels"), "all kernels 2 0 3.07 kB 96 1.54 kB 48");
+  EXPECT_EQ(row(text, "add_rmsnorm_kernel"), "add_rmsnorm_kernel<float, 4, 1> 2 6 3.07 kB 96 1.54 kB 48");
+  EXPECT_EQ(row(text, "all kernels"), "all kernels 2 6 3.07 kB 96 1.54 kB 48");
 
   // Steps with 2, 3 and 4 tokens before them, each with 2 layers · 2 KV heads · head_dim 6, K and V, of 4 bytes.
   const int64_t weights = static_cast<int64_t>(tiny_transformer(tiny_config("llama"), 1)->weights().bytes_per_step());
@@ -88,15 +89,15 @@ TEST_F(KernelCounts, StandBelowTheReport) {
   const Json counts = json.at("details").at("simt");
   EXPECT_EQ(counts.at("predicted_bytes_read").integer(), predicted);
   EXPECT_EQ(counts.at("kernels").dump(-1),
-            R"([{"name":"swiglu_kernel<float>","launches":2,"blocks":2,"barriers":0,"bytes_read":3072,)"
+            R"([{"name":"add_rmsnorm_kernel<float, 4, 1>","launches":2,"blocks":6,"barriers":6,"bytes_read":3072,)"
             R"("sectors_read":96,"bytes_written":1536,"sectors_written":48}])");
 }
 
 TEST_F(KernelCounts, AreSummed) {
   start_kernel_counts(Device::simt);
   work();
-  const Tensor x({2, 32}, DType::f32, Device::simt), weight({32}, DType::f32, Device::simt);
-  ops_for(Device::simt).add_rmsnorm(x, {}, weight, 1e-5f, Tensor({2, 32}, DType::f32, Device::simt));
+  const Tensor x({2, 32}, DType::f32, Device::simt);
+  ops_for(Device::simt).sum_rows(x, Tensor({2}, DType::f32, Device::simt));
   const auto [text, json] = report(Device::simt, 1);
   std::map<std::string, int64_t> sum;
   json.at("details").at("simt").at("kernels").for_each([&](const Json& kernel) {
