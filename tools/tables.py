@@ -130,6 +130,11 @@ def share(value):
     return "" if value is None else format_percent(value)
 
 
+def mean(value):
+    """A mean count; nothing where there is none."""
+    return "" if value is None else f"{value:.1f}"
+
+
 @table
 def paged_budget(results):
     """Chapter 3's requests of mixed lengths in one budget, contiguous and paged, each at its own peak."""
@@ -144,7 +149,7 @@ def paged_budget(results):
 
     rows = [
         row("texts at once, at most", lambda run: format_count(run["most_at_once"])),
-        row("texts at once while others wait", lambda run: f"{run['mean_at_once']:.1f}"),
+        row("texts at once while others wait", lambda run: mean(run["mean_at_once"])),
         row("reserved at the peak", lambda run: format_bytes(run["bytes_reserved"])),
         row("of it used by tokens", lambda run: format_bytes(run["bytes_used"])),
         row("wasted inside reservations", lambda run: format_bytes(run["bytes_reserved"] - run["bytes_used"])),
@@ -198,7 +203,7 @@ def block_sizes(results):
         run = entry["run"]
         rows.append([
             format_count(entry["block_size"]), share(run["used_share"]), share(run["predicted_used_share"]),
-            f"{run['mean_at_once']:.1f}", format_count(run["steps"]),
+            mean(run["mean_at_once"]), format_count(run["steps"]),
         ])  # fmt: skip
     header = ["block size", "used of the reserved", "predicted", "texts at once while others wait", "steps"]
     return draw_table(header, rows)

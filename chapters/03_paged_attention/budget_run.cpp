@@ -32,9 +32,13 @@ BudgetRun run_in_budget(const Transformer& model, const Budgeted& budgeted, std:
   for (Sequence& request : run.requests) waiting.push_back(&request);
 
   while (!waiting.empty() || !running.empty()) {
-    if (!waiting.empty() && budgeted.admit(*waiting.front(), std::ssize(running))) {
-      running.push_back(waiting.front());
-      waiting.pop_front();
+    bool full = false;
+    if (!waiting.empty()) {
+      full = !budgeted.admit(*waiting.front(), std::ssize(running));
+      if (!full) {
+        running.push_back(waiting.front());
+        waiting.pop_front();
+      }
     }
     require(!running.empty(), "the budget of {} tokens is smaller than a request", budgeted.num_slots);
     while (!batched.step(running)) {
@@ -45,8 +49,9 @@ BudgetRun run_in_budget(const Transformer& model, const Budgeted& budgeted, std:
       youngest->num_computed_tokens = 0;
       waiting.push_front(youngest);
       ++run.num_preemptions;
+      full = true;
     }
-    MemoryUse use{std::ssize(running), std::ssize(waiting), budgeted.bytes_reserved(std::ssize(running)), 0};
+    MemoryUse use{std::ssize(running), full, budgeted.bytes_reserved(std::ssize(running)), 0};
     for (const Sequence* s : running) {
       use.bytes_used += static_cast<size_t>(s->num_computed_tokens * bytes_per_token(model));
       if (s->generation.finished()) memory.release(s->id);
@@ -98,7 +103,7 @@ int64_t BudgetRun::most_at_once() const {
 double BudgetRun::mean_at_once() const {
   double total = 0.0, num_full = 0.0;
   for (const MemoryUse& use : steps) {
-    if (use.num_waiting == 0) continue;
+    if (!use.full) continue;
     total += static_cast<double>(use.num_sequences);
     num_full += 1.0;
   }

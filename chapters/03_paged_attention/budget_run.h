@@ -9,7 +9,8 @@ namespace llm {
 
 // What is taken in one step.
 struct MemoryUse {
-  int64_t num_sequences, num_waiting;
+  int64_t num_sequences;
+  bool full;  // another text found no room
   size_t bytes_reserved, bytes_used;
 };
 
@@ -20,7 +21,7 @@ struct BudgetRun {
 
   MemoryUse peak() const;  // the step with the most bytes reserved; of equals, the one with the most used
   int64_t most_at_once() const;
-  double mean_at_once() const;  // over the steps in which others wait; NaN where none ever does
+  double mean_at_once() const;  // over the full steps; NaN where there are none
   double used_share() const;    // bytes used of those reserved, over all steps
 };
 

@@ -86,7 +86,7 @@ TEST(BudgetRun, ABudgetTooSmallIsAFaultOfOurs) {
 
 TEST(BudgetRun, PeakAndMeans) {
   BudgetRun run;
-  run.steps = {{1, 1, 100, 30}, {3, 2, 300, 100}, {3, 0, 300, 200}, {2, 0, 200, 190}};
+  run.steps = {{1, true, 100, 30}, {3, true, 300, 100}, {3, false, 300, 200}, {2, false, 200, 190}};
   EXPECT_EQ(run.peak().bytes_reserved, 300u);
   EXPECT_EQ(run.peak().bytes_used, 200u);
   EXPECT_EQ(run.most_at_once(), 3);
