@@ -125,9 +125,9 @@ def kv_cost(results):
     return draw_table(header, rows)
 
 
-def share(value):
-    """A share of one as a percentage; nothing where there is none."""
-    return "" if value is None else format_percent(value)
+def share(value, base=1):
+    """What part of `base` it is, as a percentage; None where one of them was not measured."""
+    return None if value is None or base is None else format_percent(value / base)
 
 
 def mean(value):
@@ -303,10 +303,6 @@ def copy_rate(results):
     """Bytes a second of a copy on the device, reading and writing counted; None where it was not measured."""
     row = gpu_row(results, "memory", what="copy")
     return row and row["bytes_per_second"]
-
-
-def share(value, base):
-    return None if value is None or base is None else format_percent(value / base)
 
 
 def format_rate(value):
