@@ -29,10 +29,17 @@ inline constexpr int64_t kSampleRowWords = sizeof(SampleRow) / sizeof(int32_t);
 // temperature 0 all is on the argmax.
 std::vector<double> token_distribution(std::span<const float> logits, const SamplingParams& params);
 
-// The token at which the running sum of probabilities, in the order of the ids, first exceeds `uniform`.
-int32_t draw(std::span<const double> distribution, double uniform);
+struct Drawn {
+  int32_t id;  // the token at which the running sum of probabilities, in the order of the ids, first exceeds `uniform`
+  double distance;  // of `uniform` from the nearest token's part of the sum beside it; 1 where there is no other token
+};
+Drawn draw(std::span<const double> distribution, double uniform);
 
-// out[i] = draw(token_distribution(logits[i], rows[i].params), rows[i].uniform), with the gap that argmax finds.
+// How near the draw was to another, in logits: where all of them move by δ or less, a running sum moves by δ /
+// (2 · temperature) at most, so that it takes this much to draw another token.
+constexpr double gap_of_draw(double distance, double temperature) { return 2.0 * temperature * distance; }
+
+// out[i] = draw(token_distribution(logits[i], rows[i].params), rows[i].uniform) and its gap; a greedy row has argmax's.
 //   logits [num_rows, vocab_size] f32   rows [num_rows, kSampleRowWords] i32: SampleRows
 //   out [num_rows, 2] i32: TopTokens
 // The CPU sums in f64. A GPU weighs tokens in f32, against the likeliest one's 2⁴⁰: it may choose otherwise where

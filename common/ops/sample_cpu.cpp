@@ -68,16 +68,20 @@ std::vector<double> token_distribution(std::span<const float> logits, const Samp
 }
 // endregion
 
-int32_t draw(std::span<const double> distribution, double uniform) {
-  double sum = 0.0;
-  int32_t last_possible = 0;
-  for (size_t i = 0; i < distribution.size(); ++i) {
+Drawn draw(std::span<const double> distribution, double uniform) {
+  double sum = 0.0, before = 0.0;
+  int32_t id = 0;
+  size_t i = 0;
+  for (; i < distribution.size() && uniform >= sum; ++i) {
     if (distribution[i] <= 0.0) continue;
-    last_possible = static_cast<int32_t>(i);
+    id = static_cast<int32_t>(i);
+    before = sum;
     sum += distribution[i];
-    if (uniform < sum) break;
-  }
-  return last_possible;  // rounding may leave the sum a little short of 1
+  }  // rounding may leave the sum a little short of 1: then it is the last possible token
+  const bool is_first = before == 0.0;
+  const bool is_last = std::all_of(distribution.begin() + static_cast<ptrdiff_t>(i), distribution.end(),
+                                   [](double probability) { return probability <= 0.0; });
+  return {id, std::min(is_first ? 1.0 : uniform - before, is_last ? 1.0 : sum - uniform)};
 }
 
 void cpu::sample(TensorView logits, TensorView rows, Workspace& workspace, TensorView out) {
@@ -85,9 +89,12 @@ void cpu::sample(TensorView logits, TensorView rows, Workspace& workspace, Tenso
   for (int64_t i = 0; i < logits.dim(0); ++i) {
     SampleRow row;
     std::memcpy(static_cast<void*>(&row), rows.as<int32_t>() + i * kSampleRowWords, sizeof row);
-    if (row.params.temperature == 0.0) continue;
     const std::span<const float> row_logits{logits.as<float>() + i * logits.dim(1), static_cast<size_t>(logits.dim(1))};
-    out.as<int32_t>()[2 * i] = draw(token_distribution(row_logits, row.params), row.uniform);
+    const float largest = row_logits[static_cast<size_t>(out.as<int32_t>()[2 * i])];
+    if (row.params.temperature == 0.0 || !std::isfinite(largest)) continue;
+    const Drawn drawn = draw(token_distribution(row_logits, row.params), row.uniform);
+    const TopToken token{drawn.id, static_cast<float>(gap_of_draw(drawn.distance, row.params.temperature))};
+    std::memcpy(out.as<int32_t>() + 2 * i, &token, sizeof token);
   }
 }
 

@@ -30,6 +30,8 @@ struct Reached {
   int index;
   Count value;    // what `index` adds to the sum
   Count missing;  // what was missing before it: from 1 to `value`
+  Count before;   // the running sum before it
+  Count sum;      // of all values
 };
 
 struct SampleStorage {
@@ -88,7 +90,7 @@ __device__ Reached find_reached(SampleStorage& smem, int size, ValueOf value_of,
   __syncthreads();
 
   const Count sums = warp_running_sum(lane < num_warps ? smem.warp_sums_smem[lane] : 0);
-  const Count target = target_of(__shfl_sync(kFullWarp, sums, kWarpSize - 1));
+  const Count sum_of_all = __shfl_sync(kFullWarp, sums, kWarpSize - 1), target = target_of(sum_of_all);
   Count before = __shfl_sync(kFullWarp, sums, warp) - sum;
   if (before < target && target <= before + sum) {
     unsigned lanes = 0;  // those at which the target is reached
@@ -97,7 +99,8 @@ __device__ Reached find_reached(SampleStorage& smem, int size, ValueOf value_of,
       const Count value = i < end ? value_of(i) : 0;
       const Count running = before + warp_running_sum(value);
       lanes = __ballot_sync(kFullWarp, running >= target);
-      if (lane == __ffs(lanes) - 1) smem.reached_smem = {i, value, target - (running - value)};
+      if (lane == __ffs(lanes) - 1)
+        smem.reached_smem = {i, value, target - (running - value), running - value, sum_of_all};
       before = __shfl_sync(kFullWarp, running, kWarpSize - 1);
     }
   }
@@ -138,7 +141,7 @@ __device__ Count find_last_kept(SampleStorage& smem, const Row& row, Count least
   }
 }
 
-// logits [gridDim.x, vocab_size]   rows [gridDim.x]   top [gridDim.x]: in, the likeliest; out, with the ids drawn
+// logits [gridDim.x, vocab_size]   rows [gridDim.x]   top [gridDim.x]: in, the likeliest; out, what was drawn
 __global__ void sample_kernel(const float* logits, const SampleRow* rows, int vocab_size, TopToken* top) {
   auto& smem = shared_storage<SampleStorage>();
   wait_for_earlier_kernels();
@@ -173,7 +176,12 @@ __global__ void sample_kernel(const float* logits, const SampleRow* rows, int vo
         const auto share = static_cast<Count>(uniform * static_cast<double>(sum));
         return share < sum ? share + 1 : sum;
       });
-  if (threadIdx.x == 0) top[blockIdx.x].id = drawn.index;
+  if (threadIdx.x != 0) return;
+  const Count from_begin = drawn.before == 0 ? drawn.sum : drawn.missing - 1;
+  const Count from_end = drawn.before + drawn.value == drawn.sum ? drawn.sum : drawn.value - drawn.missing;
+  const double distance =
+      static_cast<double>(from_begin < from_end ? from_begin : from_end) / static_cast<double>(drawn.sum);
+  top[blockIdx.x] = {drawn.index, static_cast<float>(gap_of_draw(distance, params.temperature))};
 }
 
 }  // namespace llm::LLM_GPU

@@ -59,7 +59,7 @@ class Generation {
 
   // [num generated] milliseconds for each token; the first holds the prefill and is the time to first token.
   const std::vector<double>& step_ms() const { return step_ms_; }
-  // [num generated] how far the two largest logits lay apart at each token.
+  // [num generated] how near each choice was to another: TopToken::gap.
   const std::vector<float>& top_gaps() const { return top_gaps_; }
   int64_t token_passes() const { return token_passes_; }  // tokens that went through the model, repeated ones too
   double ttft_ms() const { return step_ms_.empty() ? 0.0 : step_ms_.front(); }

@@ -26,8 +26,8 @@ struct Comparison {
   std::optional<Difference> first_difference;
 };
 
-// Compares `actual` with the reference's tokens. `top_gaps` holds, for each token of the reference, by how much its
-// largest logit led; `tolerance` is near_tie's.
+// Compares `actual` with the reference's tokens. `top_gaps` holds, for each token of the reference, how near the choice
+// was to another, as TopToken tells; `tolerance` is near_tie's.
 Comparison compare_outputs(const std::vector<int32_t>& reference, const std::vector<float>& top_gaps,
                            const std::vector<int32_t>& actual, float tolerance);
 

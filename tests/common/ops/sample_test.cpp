@@ -39,9 +39,9 @@ class GpuSample : public testing::TestWithParam<Device> {
  protected:
   void SetUp() override { LLM_SKIP_WITHOUT(GetParam()); }
 
-  // The ids drawn from the same logits by each of the numbers, all in one step.
-  std::vector<int32_t> draw_all(const std::vector<float>& logits, const SamplingParams& params,
-                                const std::vector<double>& uniforms) const {
+  // What is drawn from the same logits by each of the numbers, all in one step.
+  std::vector<TopToken> draw_all(const std::vector<float>& logits, const SamplingParams& params,
+                                 const std::vector<double>& uniforms) const {
     const auto num_rows = static_cast<int64_t>(uniforms.size()), vocab_size = static_cast<int64_t>(logits.size());
     const Tensor repeated({num_rows, vocab_size}, DType::f32), rows({num_rows, kSampleRowWords}, DType::i32);
     for (int64_t i = 0; i < num_rows; ++i) {
@@ -53,9 +53,9 @@ class GpuSample : public testing::TestWithParam<Device> {
     Workspace workspace(GetParam());
     ops_for(GetParam()).sample(to_device(repeated, GetParam()), to_device(rows, GetParam()), workspace, out);
     const Tensor here = to_host(out);
-    std::vector<int32_t> ids;
-    for (int64_t i = 0; i < num_rows; ++i) ids.push_back(here.view().as<int32_t>()[2 * i]);
-    return ids;
+    std::vector<TopToken> tokens(uniforms.size());
+    std::memcpy(tokens.data(), here.view().data, here.view().nbytes());
+    return tokens;
   }
 
   // Each of the first tokens that are kept is drawn by the number in the middle of its share, and every number of a
@@ -74,14 +74,19 @@ class GpuSample : public testing::TestWithParam<Device> {
       uniforms.push_back(ends[i] - distribution[i] / 2);
       expected.emplace_back(static_cast<int32_t>(i));
     }
-    const std::vector<int32_t> ids = draw_all(logits, params, uniforms);
-    for (size_t i = 0; i < ids.size(); ++i) {
-      ASSERT_TRUE(0 <= ids[i] && ids[i] < static_cast<int32_t>(logits.size())) << ids[i];
-      const auto id = static_cast<size_t>(ids[i]);
+    const std::vector<TopToken> tokens = draw_all(logits, params, uniforms);
+    for (size_t i = 0; i < tokens.size(); ++i) {
+      ASSERT_TRUE(0 <= tokens[i].id && tokens[i].id < static_cast<int32_t>(logits.size())) << tokens[i].id;
+      const auto id = static_cast<size_t>(tokens[i].id);
       EXPECT_GT(distribution[id], 0.0) << "token " << id << " is not kept";
       EXPECT_LT(uniforms[i], ends[id] + kRounding) << "token " << id;
       EXPECT_GT(uniforms[i], ends[id] - distribution[id] - kRounding) << "token " << id;
-      EXPECT_EQ(ids[i], expected[i].value_or(ids[i]));
+      EXPECT_EQ(tokens[i].id, expected[i].value_or(tokens[i].id));
+      const Drawn drawn = draw(distribution, uniforms[i]);
+      if (drawn.id == tokens[i].id && std::isfinite(logits[id])) {
+        EXPECT_NEAR(tokens[i].gap, gap_of_draw(drawn.distance, params.temperature),
+                    2 * params.temperature * kRounding + std::numeric_limits<float>::min());
+      }
     }
   }
 };
@@ -153,9 +158,14 @@ TEST_P(GpuSample, WhatIsNotANumberIsNeverDrawn) {
 
 TEST_P(GpuSample, TheNumbersEnds) {
   const std::vector<float> logits = {-kInf, 0, 0, 0, 0, -kInf, kNan};
-  EXPECT_EQ(draw_all(logits, {.temperature = 1.0}, {0.0, 0.25, 0.5, 0.75, std::nextafter(1.0, 0.0)}),
+  const auto ids = [&](const std::vector<TopToken>& tokens) {
+    std::vector<int32_t> all;
+    for (const TopToken& token : tokens) all.push_back(token.id);
+    return all;
+  };
+  EXPECT_EQ(ids(draw_all(logits, {.temperature = 1.0}, {0.0, 0.25, 0.5, 0.75, std::nextafter(1.0, 0.0)})),
             (std::vector<int32_t>{1, 2, 3, 4, 4}));
-  EXPECT_EQ(draw_all({2, 1, 0}, {.temperature = 0.0}, {0.0, 0.99}), (std::vector<int32_t>{0, 0}));
+  EXPECT_EQ(ids(draw_all({2, 1, 0}, {.temperature = 0.0}, {0.0, 0.99})), (std::vector<int32_t>{0, 0}));
 }
 
 // 2,000 draws of a seeded generator from 20 tokens, of which each is expected at least 17 times; all, and what filters
@@ -170,7 +180,7 @@ TEST_P(GpuSample, FollowsTheDistribution) {
     std::vector<double> uniforms;
     for (int64_t i = 0; i < kDraws; ++i) uniforms.push_back(static_cast<double>(random() >> 11) * 0x1p-53);
     std::vector<int64_t> counts(logits.size());
-    for (const int32_t id : draw_all(logits, params, uniforms)) ++counts[static_cast<size_t>(id)];
+    for (const TopToken& token : draw_all(logits, params, uniforms)) ++counts[static_cast<size_t>(token.id)];
     const std::vector<double> right = token_distribution(logits, params);
     EXPECT_LT(chi_square(counts, right, kDraws), chi_square_limit(right));
     const std::vector<double> wrong = token_distribution(logits, {.temperature = params.temperature * 1.5});

@@ -162,13 +162,53 @@ TEST(TokenDistribution, SumsToOneWhateverIsAsked) {
 TEST(Draw, TakesTheTokenAtWhichTheSumExceedsTheNumber) {
   const std::vector<double> distribution = {0.0, 0.25, 0.0, 0.5, 0.25, 0.0};
   const auto below = [](double x) { return std::nextafter(x, 0.0); };
-  EXPECT_EQ(draw(distribution, 0.0), 1) << "not 0, which is impossible";
-  EXPECT_EQ(draw(distribution, below(0.25)), 1);
-  EXPECT_EQ(draw(distribution, 0.25), 3);
-  EXPECT_EQ(draw(distribution, below(0.75)), 3);
-  EXPECT_EQ(draw(distribution, 0.75), 4);
-  EXPECT_EQ(draw(distribution, below(1.0)), 4) << "not 5, which is impossible";
-  EXPECT_EQ(draw(std::vector{1.0}, below(1.0)), 0);
+  EXPECT_EQ(draw(distribution, 0.0).id, 1) << "not 0, which is impossible";
+  EXPECT_EQ(draw(distribution, below(0.25)).id, 1);
+  EXPECT_EQ(draw(distribution, 0.25).id, 3);
+  EXPECT_EQ(draw(distribution, below(0.75)).id, 3);
+  EXPECT_EQ(draw(distribution, 0.75).id, 4);
+  EXPECT_EQ(draw(distribution, below(1.0)).id, 4) << "not 5, which is impossible";
+  EXPECT_EQ(draw(std::vector{1.0}, below(1.0)).id, 0);
+}
+
+TEST(Draw, KnowsHowNearAnotherTokenWas) {
+  const std::vector<double> distribution = {0.0, 0.25, 0.0, 0.5, 0.25, 0.0};
+  EXPECT_DOUBLE_EQ(draw(distribution, 0.0).distance, 0.25) << "before the first there is none";
+  EXPECT_DOUBLE_EQ(draw(distribution, 0.2).distance, 0.25 - 0.2);
+  EXPECT_DOUBLE_EQ(draw(distribution, 0.25).distance, 0.0);
+  EXPECT_DOUBLE_EQ(draw(distribution, 0.3).distance, 0.3 - 0.25);
+  EXPECT_DOUBLE_EQ(draw(distribution, 0.7).distance, 0.75 - 0.7);
+  EXPECT_DOUBLE_EQ(draw(distribution, 0.95).distance, 0.95 - 0.75) << "after the last there is none";
+  EXPECT_DOUBLE_EQ(draw(std::vector{0.0, 1.0, 0.0}, 0.5).distance, 1.0);
+}
+
+// Logits that all move by less than the gap never draw another token; by a little more they can.
+TEST(Draw, ItsGapIsWhatLogitsMustMoveBy) {
+  std::mt19937_64 random(8);
+  std::normal_distribution<float> normal(0.0f, 1.5f);
+  int moved = 0;
+  for (int trial = 0; trial < 2000; ++trial) {
+    std::vector<float> logits(7);
+    for (float& logit : logits) logit = normal(random);
+    const SamplingParams params{.temperature = 0.5 + 0.001 * trial};
+    const double uniform = static_cast<double>(random() >> 11) * 0x1p-53;
+    const Drawn drawn = draw(token_distribution(logits, params), uniform);
+    const double gap = gap_of_draw(drawn.distance, params.temperature);
+    for (const double share : {0.99, 6.0}) {
+      std::vector<float> shifted = logits;  // against the drawn token, as hard as can be
+      for (size_t i = 0; i < shifted.size(); ++i) {
+        const bool up = trial % 2 == 0 ? static_cast<int32_t>(i) < drawn.id : static_cast<int32_t>(i) <= drawn.id;
+        shifted[i] += static_cast<float>((up ? share : -share) * gap);
+      }
+      const bool same = draw(token_distribution(shifted, params), uniform).id == drawn.id;
+      if (share < 1.0) {
+        EXPECT_TRUE(same) << "trial " << trial;
+      } else {
+        moved += !same;
+      }
+    }
+  }
+  EXPECT_GT(moved, 500);
 }
 
 TEST(Draw, RoundingNeverFallsOffTheEnd) {
@@ -176,7 +216,7 @@ TEST(Draw, RoundingNeverFallsOffTheEnd) {
   double sum = 0.0;
   for (const double p : thirds) sum += p;
   ASSERT_LE(sum, std::nextafter(1.0, 0.0));
-  EXPECT_EQ(draw(thirds, std::nextafter(1.0, 0.0)), 9);
+  EXPECT_EQ(draw(thirds, std::nextafter(1.0, 0.0)).id, 9);
 }
 
 int32_t sample(Sampler& sampler, std::vector<float> logits) {
@@ -255,8 +295,9 @@ TEST_P(StepSampling, EachRowIsItsOwnRequest) {
       const TopToken one = alone[static_cast<size_t>(i)].sample(there.view().rows(i, i + 1));
       const float* const row = logits.view().as<float>() + i * kVocab;
       EXPECT_EQ(tokens[static_cast<size_t>(i - first)].id, one.id) << "row " << i;
-      EXPECT_EQ(tokens[static_cast<size_t>(i - first)].gap, top_gap({row, kVocab})) << "row " << i;
+      EXPECT_EQ(tokens[static_cast<size_t>(i - first)].gap, one.gap) << "row " << i;
       if (i == 0) {
+        EXPECT_EQ(one.gap, top_gap({row, kVocab}));
         EXPECT_EQ(one.id, argmax({row, kVocab}));
       }
     }
@@ -302,7 +343,7 @@ TEST(Sampler, OneNumberATokenWhichDrawTurnsIntoIt) {
   const SamplingParams params{.temperature = 0.7, .top_k = 4, .seed = 21};
   Sampler sampler(params), numbers(params);
   for (int i = 0; i < 200; ++i) {
-    EXPECT_EQ(sample(sampler, logits), draw(token_distribution(logits, params), numbers.uniform()));
+    EXPECT_EQ(sample(sampler, logits), draw(token_distribution(logits, params), numbers.uniform()).id);
   }
 }
 
