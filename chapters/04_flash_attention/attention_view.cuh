@@ -22,14 +22,12 @@ struct AttentionPointers {
   float* log_sum_exp;  // null: not wanted
   const int32_t *query_start, *context_len, *block_table;
   int heads, kv_heads, head_dim, block_size, max_blocks;
-  int block_shift;  // key >> block_shift is the key's block; -1 where only a division tells
+  int block_shift;  // key >> block_shift is the key's block; -1: only a division tells
   bool causal;
   float scale;  // 1 / sqrt(head_dim)
 };
 
-// A table of one block, as a contiguous cache has, and blocks of a power of two need no division.
-inline int block_shift(int block_size, int64_t max_blocks) {
-  if (max_blocks == 1) return 31;
+inline int block_shift(int block_size) {
   const auto size = static_cast<unsigned>(block_size);
   return std::has_single_bit(size) ? std::countr_zero(size) : -1;
 }
@@ -49,7 +47,7 @@ AttentionPointers<T> attention_pointers(const AttentionInput& in, const Attentio
           in.head_dim(),
           in.kv.block_size,
           static_cast<int>(in.kv.block_table.dim(1)),
-          block_shift(in.kv.block_size, in.kv.block_table.dim(1)),
+          block_shift(in.kv.block_size),
           in.causal,
           1.0f / std::sqrt(static_cast<float>(in.head_dim()))};
 }
@@ -60,6 +58,7 @@ struct HeadView {
   AttentionPointers<T> p;
   int head, kv_head, first_token, query_len, context_len;
   const int32_t* table;  // the sequence's row of the block table
+  int first_slot;        // of key 0 where all keys stand in one block, as in a contiguous cache; else -1
 
   __device__ HeadView(const AttentionPointers<T>& pointers, int sequence, int head_in)
       : p(pointers), head(head_in), kv_head(head_in / (p.heads / p.kv_heads)) {
@@ -67,6 +66,7 @@ struct HeadView {
     query_len = p.query_start[sequence + 1] - first_token;
     context_len = p.context_len[sequence];
     table = p.block_table + static_cast<int64_t>(sequence) * p.max_blocks;
+    first_slot = p.max_blocks == 1 && context_len > 0 ? table[0] * p.block_size : -1;
   }
 
   // How many keys a query sees.
@@ -84,9 +84,12 @@ struct HeadView {
   __device__ int64_t row(int query) const { return static_cast<int64_t>(first_token + query) * p.heads + head; }
   // Where a key's number 0 stands in k and v.
   __device__ int64_t key_offset(int key) const {
+    return (static_cast<int64_t>(slot(key)) * p.kv_heads + kv_head) * p.head_dim;
+  }
+  __device__ int slot(int key) const {
+    if (first_slot >= 0) return first_slot + key;
     const int block = p.block_shift >= 0 ? key >> p.block_shift : key / p.block_size;
-    const int64_t slot = static_cast<int64_t>(table[block]) * p.block_size + (key - block * p.block_size);
-    return (slot * p.kv_heads + kv_head) * p.head_dim;
+    return table[block] * p.block_size + (key - block * p.block_size);
   }
 };
 

@@ -24,8 +24,7 @@ void on_tensor_cores(const AttentionInput& in, const AttentionPointers<T>& p) {
   const dim3 grid(ceil_div(in.max_query_len, Tiles::kQueries), static_cast<unsigned>(p.heads),
                   static_cast<unsigned>(in.num_seqs()));
   const LaunchConfig config{grid, Tiles::kThreads, sizeof(TensorStorage<T, D>), stream()};
-  if (p.max_blocks == 1) return launch<flash_attention_2_tensor_kernel<T, D, false>>(config, p);
-  launch<flash_attention_2_tensor_kernel<T, D, true>>(config, p);
+  launch<flash_attention_2_tensor_kernel<T, D>>(config, p);
 }
 
 }  // namespace

@@ -197,8 +197,8 @@ __device__ __forceinline__ void finish_rows(WarpRows<D>& rows, const HeadView<T>
                     [&](int row) { return h.query_offset(first_query + row); });
 }
 
-// Grid (query tiles, heads, num_seqs), block kThreads. PAGED: a sequence's keys stand in more than one block.
-template <class T, int D, bool PAGED>
+// Grid (query tiles, heads, num_seqs), block kThreads.
+template <class T, int D>
 __global__ void __launch_bounds__(TensorTiles<D>::kThreads, TensorTiles<D>::kBlocksOfSm)
     flash_attention_2_tensor_kernel(AttentionPointers<T> p) {
   using Tiles = TensorTiles<D>;
@@ -213,16 +213,16 @@ __global__ void __launch_bounds__(TensorTiles<D>::kThreads, TensorTiles<D>::kBlo
   const int num_keys = h.visible_to_any(first_query, Tiles::kQueries);
 
   const auto start_keys = [&](int first_key, int stage) {
-    const int64_t first_offset = PAGED ? 0 : h.key_offset(0), stride = int64_t{p.kv_heads} * p.head_dim;
-    const auto offset_of = [&](int row) {
-      return PAGED ? h.key_offset(first_key + row) : first_offset + (first_key + row) * stride;
-    };
-    smem.K_smem[stage].template load<Tiles::kThreads>(p.k, h.context_len - first_key, p.head_dim, offset_of);
-    smem.V_smem[stage].template load<Tiles::kThreads>(p.v, h.context_len - first_key, p.head_dim, offset_of);
+    const auto slot_of = [&](int row) { return h.slot(first_key + row); };
+    const int64_t stride = int64_t{p.kv_heads} * p.head_dim, at = int64_t{h.kv_head} * p.head_dim;
+    const int count = h.context_len - first_key;
+    smem.K_smem[stage].template load<Tiles::kThreads>(p.k + at, stride, count, p.head_dim, slot_of);
+    smem.V_smem[stage].template load<Tiles::kThreads>(p.v + at, stride, count, p.head_dim, slot_of);
     cp_async_commit();
   };
-  smem.Q_smem.template load<Tiles::kThreads>(p.q, h.query_len - first_query, p.head_dim,
-                                             [&](int row) { return h.query_offset(first_query + row); });
+  smem.Q_smem.template load<Tiles::kThreads>(p.q + int64_t{h.head} * p.head_dim, int64_t{p.heads} * p.head_dim,
+                                             h.query_len - first_query, p.head_dim,
+                                             [&](int row) { return h.first_token + first_query + row; });
   cp_async_commit();
   if (num_keys > 0) start_keys(0, 0);
 

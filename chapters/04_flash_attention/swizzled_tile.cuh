@@ -18,6 +18,18 @@ __host__ __device__ constexpr int swizzled_chunk(int row, int chunk) {
   return row * kChunks + (chunk ^ (row / kRowsOfBanks % kOrders));
 }
 
+// Whether the same chunk of eight rows after each other falls on eight times four different banks.
+template <int D>
+constexpr bool free_of_conflicts() {
+  for (int chunk = 0; chunk < D / kChunk; ++chunk) {
+    unsigned banks = 0;
+    for (int row = 8; row < 16; ++row) banks |= 1u << swizzled_chunk<D>(row, chunk) % 8;
+    if (banks != 0xff) return false;
+  }
+  return true;
+}
+static_assert(free_of_conflicts<32>() && free_of_conflicts<64>() && free_of_conflicts<128>());
+
 template <class T, int ROWS, int D>
 struct alignas(128) SwizzledTile {
   T values[ROWS * D];
@@ -37,33 +49,34 @@ struct alignas(128) SwizzledTile {
     ldmatrix_x4_trans(matrices_rmem, lane_chunk(row, index, lane % 16, lane / 16));
   }
 
-  // Row r becomes the head_dim numbers at data + offset_of(r), zeros past them and in rows from num_rows on. The copies
-  // go on by themselves where 16 bytes may be taken at a time.
-  template <int THREADS, class OffsetOf>
-  __device__ void load(const T* data, int num_rows, int head_dim, OffsetOf offset_of) {
+  // Row r becomes the head_dim numbers at data + row_of(r) · stride, zeros past them and in rows from num_rows on. The
+  // copies go on by themselves where 16 bytes may be taken at a time.
+  template <int THREADS, class RowOf>
+  __device__ void load(const T* data, int64_t stride, int num_rows, int head_dim, RowOf row_of) {
     constexpr int kChunks = D / kChunk, kRowsAtOnce = THREADS / kChunks, kTimes = ROWS / kRowsAtOnce;
     static_assert(ROWS % kRowsAtOnce == 0);
-    const int thread = static_cast<int>(threadIdx.x), index = thread % kChunks;
-    int64_t offsets_rmem[kTimes];  // all looked up before the first copy, so that they do not wait for each other
+    const int first = static_cast<int>(threadIdx.x) / kChunks, index = static_cast<int>(threadIdx.x) % kChunks;
+    int rows_rmem[kTimes];  // all looked up before the first copy, so that they do not wait for each other
 #pragma unroll
     for (int i = 0; i < kTimes; ++i) {
-      const int row = thread / kChunks + i * kRowsAtOnce;
-      offsets_rmem[i] = row < num_rows ? offset_of(row) + index * kChunk : 0;
+      const int row = first + i * kRowsAtOnce;
+      rows_rmem[i] = row < num_rows ? row_of(row) : 0;
     }
     const bool in_chunks = head_dim % kChunk == 0;
 #pragma unroll
     for (int i = 0; i < kTimes; ++i) {
-      const int row = thread / kChunks + i * kRowsAtOnce;
+      const int row = first + i * kRowsAtOnce;
       const int count = row < num_rows ? max(min(head_dim - index * kChunk, kChunk), 0) : 0;
+      const T* const from = data + (count > 0 ? rows_rmem[i] * stride + index * kChunk : 0);
+      T* const to = chunk(row, index);
       if (in_chunks) {
-        cp_async<16>(chunk(row, index), data + (count > 0 ? offsets_rmem[i] : 0), count * static_cast<int>(sizeof(T)));
+        cp_async<16>(to, from, count * static_cast<int>(sizeof(T)));
       } else {
         for (int d = 0; d < kChunk; ++d) {
-          T& to = chunk(row, index)[d];
           if (d < count) {
-            to = data[offsets_rmem[i] + d];
+            to[d] = from[d];
           } else {
-            narrow(0.0f, to);
+            narrow(0.0f, to[d]);
           }
         }
       }

@@ -25,14 +25,17 @@ struct ScoreTile {
   float values[ROWS][COLUMNS + 1];
 };
 
-// Row r of the tile becomes the head_dim numbers at data + offset_of(r); zeros past them, and in rows from num_rows on.
+// Row r of the tile becomes the head_dim numbers at data + offset_of(r), zeros past them and in rows from num_rows on.
+// A warp takes a row at a time.
 template <int ROWS, int D, class T, class OffsetOf>
 __device__ void load_tile(Tile<ROWS, D>& tile_smem, const T* data, int num_rows, int head_dim, OffsetOf offset_of) {
   const int thread = static_cast<int>(threadIdx.y * blockDim.x + threadIdx.x);
-  const int num_threads = static_cast<int>(blockDim.x * blockDim.y);
-  for (int i = thread; i < ROWS * D; i += num_threads) {
-    const int row = i / D, d = i % D;
-    tile_smem.values[row][d] = row < num_rows && d < head_dim ? widen(data[offset_of(row) + d]) : 0.0f;
+  const int num_warps = static_cast<int>(blockDim.x * blockDim.y) / kWarpSize;
+  for (int row = thread / kWarpSize; row < ROWS; row += num_warps) {
+    const T* const from = data + (row < num_rows ? offset_of(row) : 0);
+    for (int d = thread % kWarpSize; d < D; d += kWarpSize) {
+      tile_smem.values[row][d] = row < num_rows && d < head_dim ? widen(from[d]) : 0.0f;
+    }
   }
 }
 

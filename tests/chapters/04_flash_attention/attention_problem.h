@@ -102,7 +102,7 @@ class AttentionProblem {
     return in;
   }
 
-  // What a step says, and the same for backward's forward pass.
+  // What a step says.
   struct Result {
     Tensor out, log_sum_exp;
   };
@@ -113,6 +113,19 @@ class AttentionProblem {
     Workspace workspace(device);
     step(in, workspace, {there.out, there.log_sum_exp});
     return {to_host(there.out), to_host(there.log_sum_exp)};
+  }
+
+  // The gradients of q, k and v.
+  std::vector<Tensor> run_backward(AttentionBackward backward, Device device, const Tensor& out,
+                                   const Tensor& log_sum_exp, const Tensor& out_gradient) {
+    const AttentionInput in = on(device);
+    const Tensor dq(q.view().shape, c_.dtype, device), dk(k.view().shape, c_.dtype, device),
+        dv(v.view().shape, c_.dtype, device);
+    const Tensor out_there = to_device(out, device), log_sum_exp_there = to_device(log_sum_exp, device),
+                 gradient_there = to_device(out_gradient, device);
+    Workspace workspace(device);
+    backward(in, {out_there, log_sum_exp_there}, gradient_there, workspace, {dq, dk, dv});
+    return {to_host(dq), to_host(dk), to_host(dv)};
   }
 
   // In float64.
