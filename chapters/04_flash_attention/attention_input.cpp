@@ -9,6 +9,9 @@ AttentionInput attention_input(const Batch& batch, TensorView q, const KvView& k
   for (int64_t s = 0; s < batch.num_seqs(); ++s) {
     in.max_query_len = std::max(in.max_query_len, batch.query_start[s + 1] - batch.query_start[s]);
     in.max_context_len = std::max(in.max_context_len, batch.context_len[s]);
+    // What a step was filled up with has no keys, and needs no row of the table.
+    require(batch.context_len[s] == 0 || s < kv.block_table.dim(0), "a block table of {} sequences for {}",
+            kv.block_table.dim(0), batch.num_seqs());
   }
   return in;
 }
@@ -18,9 +21,8 @@ void check_shapes(const AttentionInput& in, const AttentionOutput& out) {
                            in.heads() % in.kv_heads() == 0 && out.out.shape == in.q.shape;
   require(heads_agree, "attention of q {} over k {} and v {} to {}: the shapes do not agree", in.q.shape.to_string(),
           in.kv.k.shape.to_string(), in.kv.v.shape.to_string(), out.out.shape.to_string());
-  const bool sequences_agree = in.query_start.dim(0) == in.num_seqs() + 1 && in.kv.block_table.dim(0) >= in.num_seqs();
-  require(sequences_agree, "attention of {} sequences with {} starts and a block table of {}", in.num_seqs(),
-          in.query_start.dim(0), in.kv.block_table.dim(0));
+  require(in.query_start.dim(0) == in.num_seqs() + 1, "attention of {} sequences with {} starts", in.num_seqs(),
+          in.query_start.dim(0));
   require(in.max_context_len <= in.kv.block_table.dim(1) * in.kv.block_size, "{} keys in {} blocks of {}",
           in.max_context_len, in.kv.block_table.dim(1), in.kv.block_size);
   require(out.log_sum_exp.data == nullptr || out.log_sum_exp.shape == Shape{in.q.dim(0), in.q.dim(1)},

@@ -112,6 +112,22 @@ TEST_P(Attention, SharedKeyHeads) {
   }
 }
 
+// So many keys that decoding shares them out among blocks, some of which then have none of a shorter sequence.
+TEST_P(Attention, OneQueryOverManyKeys) {
+  for (const int64_t head_dim : {64, 128, 33}) {
+    expect_right({.heads = 3, .kv_heads = 1, .head_dim = head_dim, .block_size = 16, .sequences = {{1000, 1}, {5, 1}}});
+    expect_right({.heads = 1, .kv_heads = 1, .head_dim = head_dim, .sequences = {{513, 1}}});
+  }
+}
+
+// As where a step was filled up to the size of a recorded graph.
+TEST_P(Attention, SequencesOfNoKeysNeedNoRowOfTheTable) {
+  const AttentionCase c = adapted({.sequences = {{700, 1}, {0, 1}}});
+  AttentionProblem problem(c);
+  problem.table = copy_of(problem.table.view().rows(0, 1));
+  expect_right(problem);
+}
+
 TEST_P(Attention, NothingToDo) {
   expect_right({.sequences = {{0, 0}}});
   expect_right({.sequences = {{7, 0}, {0, 0}}});
