@@ -46,4 +46,13 @@ Context& context() {
 cudaStream_t stream() { return context().stream; }
 cublasHandle_t cublas() { return context().cublas; }
 
+int num_multiprocessors() {
+  static const int count = [] {
+    cudaDeviceProp properties;
+    CUDA_CHECK(cudaGetDeviceProperties(&properties, 0));
+    return properties.multiProcessorCount;
+  }();
+  return count;
+}
+
 }  // namespace llm::LLM_GPU

@@ -18,6 +18,21 @@ __device__ inline float widen(__half value) { return __half2float(value); }
 
 __device__ inline void narrow(float value, float& out) { out = value; }
 __device__ inline void narrow(float value, __nv_bfloat16& out) { out = __float2bfloat16(value); }
+__device__ inline void narrow(float value, __half& out) { out = __float2half(value); }
+
+// Two numbers rounded and side by side in one register, the first in the lower half: what tensor cores take.
+template <class T>
+__device__ unsigned narrow_pair(float first, float second);
+template <>
+__device__ inline unsigned narrow_pair<__nv_bfloat16>(float first, float second) {
+  const __nv_bfloat162 pair = __floats2bfloat162_rn(first, second);
+  return *reinterpret_cast<const unsigned*>(&pair);
+}
+template <>
+__device__ inline unsigned narrow_pair<__half>(float first, float second) {
+  const __half2 pair = __floats2half2_rn(first, second);
+  return *reinterpret_cast<const unsigned*>(&pair);
+}
 
 // N numbers side by side that are loaded and stored as one, up to 16 bytes.
 template <class T, int N>

@@ -41,6 +41,19 @@ __device__ __forceinline__ uint4 load_streaming(const uint4* p) {
 }
 // endregion
 
+// --- Arithmetic: "ex2" ---
+
+// 2 to the power of x, within 2 units in the last place; subnormal results are 0.
+__device__ __forceinline__ float exp2_approx(float x) {
+#if defined(LLM_SIMT)
+  return std::exp2(x);
+#else
+  float y;
+  asm("ex2.approx.ftz.f32 %0, %1;" : "=f"(y) : "f"(x));
+  return y;
+#endif
+}
+
 // --- Launches that overlap: "griddepcontrol" ---
 
 // Every kernel calls this before it reads what an earlier one wrote, or writes anything. Until then it may fetch
