@@ -213,11 +213,18 @@ __global__ void __launch_bounds__(TensorTiles<D>::kThreads, TensorTiles<D>::kBlo
   const int num_keys = h.visible_to_any(first_query, Tiles::kQueries);
 
   const auto start_keys = [&](int first_key, int stage) {
-    const auto slot_of = [&](int row) { return h.slot(first_key + row); };
-    const int64_t stride = int64_t{p.kv_heads} * p.head_dim, at = int64_t{h.kv_head} * p.head_dim;
+    const int64_t stride = int64_t{p.kv_heads} * p.head_dim;
     const int count = h.context_len - first_key;
-    smem.K_smem[stage].template load<Tiles::kThreads>(p.k + at, stride, count, p.head_dim, slot_of);
-    smem.V_smem[stage].template load<Tiles::kThreads>(p.v + at, stride, count, p.head_dim, slot_of);
+    if (h.first_slot >= 0 && count >= Tiles::kKeys && p.head_dim == D) {
+      const int64_t at = h.key_offset(first_key);
+      smem.K_smem[stage].template load_whole<Tiles::kThreads>(p.k + at, stride);
+      smem.V_smem[stage].template load_whole<Tiles::kThreads>(p.v + at, stride);
+    } else {
+      const int64_t at = int64_t{h.kv_head} * p.head_dim;
+      const auto slot_of = [&](int row) { return h.slot(first_key + row); };
+      smem.K_smem[stage].template load<Tiles::kThreads>(p.k + at, stride, count, p.head_dim, slot_of);
+      smem.V_smem[stage].template load<Tiles::kThreads>(p.v + at, stride, count, p.head_dim, slot_of);
+    }
     cp_async_commit();
   };
   smem.Q_smem.template load<Tiles::kThreads>(p.q + int64_t{h.head} * p.head_dim, int64_t{p.heads} * p.head_dim,

@@ -83,6 +83,19 @@ struct alignas(128) SwizzledTile {
     }
   }
 
+  // The same where all rows are there, at data + r · stride, and head_dim is D: most tiles of a contiguous cache.
+  // Nothing is left to look up or to compare.
+  template <int THREADS>
+  __device__ void load_whole(const T* data, int64_t stride) {
+    constexpr int kChunks = D / kChunk, kRowsAtOnce = THREADS / kChunks;
+    static_assert(ROWS % kRowsAtOnce == 0 && kRowsAtOnce % 8 == 0);  // after 8 rows the order of chunks is the same
+    const int row = static_cast<int>(threadIdx.x) / kChunks, index = static_cast<int>(threadIdx.x) % kChunks;
+    const T* const from = data + row * stride + index * kChunk;
+    T* const to = chunk(row, index);
+#pragma unroll
+    for (int i = 0; i < ROWS; i += kRowsAtOnce) cp_async<16>(to + i * D, from + i * stride);
+  }
+
   // The reverse for a warp's own 32 or fewer rows from `first` on: row r's numbers to data + offset_of(r).
   template <class OffsetOf>
   __device__ void store_rows(T* data, int first, int count, int num_rows, int head_dim, int lane, OffsetOf offset_of) {

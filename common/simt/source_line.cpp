@@ -14,9 +14,13 @@ namespace llm::simt {
 
 namespace {
 
+struct ClosePipe {
+  void operator()(FILE* pipe) const { pclose(pipe); }
+};
+
 // What a shell command prints, or nothing where it fails.
 std::string output_of(const std::string& command) {
-  const std::unique_ptr<FILE, decltype(&pclose)> pipe(popen((command + " 2>/dev/null").c_str(), "r"), pclose);
+  const std::unique_ptr<FILE, ClosePipe> pipe(popen((command + " 2>/dev/null").c_str(), "r"));
   std::string text;
   char buffer[4096];
   while (pipe && std::fgets(buffer, sizeof(buffer), pipe.get()) != nullptr) text += buffer;
