@@ -81,6 +81,7 @@ def parts(program, device, quick):
         return [program, "--part", "model", "--model", name, "--dtype", dtype, *flags]
 
     peer = [sys.executable, str(ROOT / "bench/gpu/transformers_decode.py")] + ["--quick"] * quick
+    torch_peer = [sys.executable, str(ROOT / "bench/gpu/torch_attention.py")] + ["--quick"] * quick
     yield "memory", kernels("memory"), 40
     yield "matvec", kernels("matvec"), 60
     yield "operators", kernels("operators"), 40
@@ -89,6 +90,8 @@ def parts(program, device, quick):
     if not quick:
         yield "llama-3.2-1b bf16", model("random:llama-3.2-1b", "bf16"), 60
         yield "llama-3.2-1b f32", model("random:llama-3.2-1b", "f32"), 60
+    yield "flash", kernels("flash"), 90
+    yield "torch attention", torch_peer, 60
     yield "transformers", peer, 110
     yield "matrix", kernels("matrix"), 40
     if not quick:

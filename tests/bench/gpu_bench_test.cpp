@@ -79,6 +79,24 @@ TEST_P(GpuBenchTest, Operators) {
   EXPECT_EQ(names, (std::vector<std::string>{"embed", "add_rmsnorm", "rope_and_store", "argmax"}));
 }
 
+TEST_P(GpuBenchTest, Flash) {
+  const Json json = run({"--part", "flash"});
+  std::vector<std::string> names;
+  json.at("flash").for_each([&](const Json& row) {
+    names.push_back(row.at("step").string());
+    expect_summary(row.at("us"));
+    EXPECT_EQ(row.at("flops").number(), 4.0 * 2 * 32 * 33 * 33);
+    EXPECT_NEAR(row.at("flops_per_second").number() * row.at("us").at("median").number(),
+                1e6 * row.at("flops").number(), 1.0);
+  });
+  EXPECT_EQ(names, (std::vector<std::string>{"standard_attention", "flash_attention_1", "flash_attention_2"}));
+  ASSERT_EQ(json.at("flash_decoding").size(), 1u);
+  const Json decoding = json.at("flash_decoding").at(size_t{0});
+  EXPECT_EQ(decoding.at("kv_bytes").number(), 2.0 * 33 * 2 * 32 * 2);
+  EXPECT_EQ(decoding.at("block_size").integer(), 16);
+  expect_summary(decoding.at("us"));
+}
+
 TEST_P(GpuBenchTest, Model) {
   const std::string model = folder / "tiny";
   write_tiny_model(model, tiny_config("llama"), 1, "gpt2");

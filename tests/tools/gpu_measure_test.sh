@@ -47,10 +47,12 @@ rm "$folder/bench_gpu"
 expect "no program" 1 "can't be started: No such file" measure
 expect "no folder" 2 "there is no folder $folder/none" measure --json "$folder/none/gpu.json"
 
-# Without torch the peer says so, in one sentence.
+# Without torch the peers say so, in one sentence.
 mkdir "$folder/torch"
 echo 'raise ImportError("no torch here")' >"$folder/torch/__init__.py"
-expect "no torch" 2 "not measured: no torch here" \
-  env PYTHONPATH="$folder" python3 "$root/bench/gpu/transformers_decode.py" --json "$folder/peer.json"
+for peer in transformers_decode torch_attention; do
+  expect "no torch" 2 "not measured: no torch here" \
+    env PYTHONPATH="$folder" python3 "$root/bench/gpu/$peer.py" --json "$folder/peer.json"
+done
 expect "one argument" 2 "takes one argument" "$root/bench/gpu/measure"
 finish
