@@ -70,6 +70,17 @@ Json time_us(const GpuBench& bench, int64_t copies, const std::function<void(int
   return summary(us).set("calls", calls);
 }
 
+Json time_unrecorded_us(const GpuBench& bench, const std::function<void()>& work) {
+  const int repetitions = bench.quick ? 2 : 21, calls = bench.quick ? 1 : 8;
+  const std::function<void()> all = [&] {
+    for (int i = 0; i < calls; ++i) work();
+  };
+  seconds_of(bench.device, all);
+  std::vector<double> us;
+  for (int r = 0; r < repetitions; ++r) us.push_back(1e6 * seconds_of(bench.device, all) / calls);
+  return summary(us).set("calls", int64_t{calls});
+}
+
 void require_close(const std::string& what, TensorView actual, TensorView expected, double tolerance) {
   const Tensor actual_here = to_host(actual), expected_here = to_host(expected);
   const auto value = [](TensorView tensor, int64_t i) -> double {

@@ -37,6 +37,10 @@ double median_of(const Json& summary);
 // whole, several times. Some 10 µs of starting and waiting are shared by 5 ms of calls.
 Json time_us(const GpuBench& bench, int64_t copies, const std::function<void(int64_t)>& work);
 
+// The same for calls that take far longer than to start them, without a graph: recorded, a large copy of memory is done
+// by a slower engine of the GPU.
+Json time_unrecorded_us(const GpuBench& bench, const std::function<void()>& work);
+
 // What an operator does on a device, and what it has then written.
 struct PreparedOperator {
   std::function<void()> run;

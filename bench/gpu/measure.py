@@ -65,9 +65,9 @@ def describe_machine():
 
 
 def describe_commit():
-    """As in ./run --json: "+" where files differ from it."""
+    """What COMMIT in the environment says; else as in ./run --json: "+" where files differ from it."""
     git = ("git", "-C", str(ROOT), "describe", "--always", "--abbrev=12", "--exclude=*", "--dirty=+")
-    return said(*git) or os.environ.get("COMMIT")
+    return os.environ.get("COMMIT") or said(*git)
 
 
 def parts(program, device, quick):
