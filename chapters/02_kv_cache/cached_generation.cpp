@@ -1,6 +1,7 @@
 #include "chapters/02_kv_cache/cached_generation.h"
 
 #include "common/model/step_runner.h"
+#include "common/program/format.h"
 
 namespace llm {
 
@@ -34,6 +35,11 @@ double predict_decode_ms(const Transformer& model, const MachineRates& rates, in
   double total_ms = 0.0;
   for (int64_t i = 1; i < generated; ++i) total_ms += predict_pass_ms(model, rates, 1, prompt_len + i);
   return total_ms / static_cast<double>(generated - 1);
+}
+
+double median_decode_ms(const Generation& generation) {
+  const std::vector<double>& ms = generation.step_ms();
+  return median({ms.begin() + 1, ms.end()});
 }
 
 }  // namespace llm

@@ -19,4 +19,7 @@ int64_t count_cached_passes(int64_t prompt, int64_t generated);
 // The time that a decode step should take in the mean: the weights and the cache, read once a token.
 double predict_decode_ms(const Transformer& model, const MachineRates& rates, int64_t prompt_len, int64_t generated);
 
+// Of the steps after the first; NaN where there are none.
+double median_decode_ms(const Generation& generation);
+
 }  // namespace llm

@@ -199,11 +199,6 @@ void add_samples(Report& report, const std::string& what, const Setup& setup, co
 
 // ---- one text ----
 
-double median_decode_ms(const Generation& generation) {
-  const std::vector<double>& ms = generation.step_ms();
-  return median({ms.begin() + 1, ms.end()});
-}
-
 Json sweep_block_sizes(const Setup& setup, int64_t num_slots, double contiguous_ms) {
   Json sweep = Json::array();
   Table table({"block size", "used of the reserved", "predicted", "texts at once", "steps", "decode time"});

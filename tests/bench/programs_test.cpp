@@ -208,6 +208,59 @@ TEST_F(Programs, Chapter3BadInput) {
   refused({"--kv-budget", "0.003"}, "--kv-budget is 0.003 MB, but a text of 11 tokens takes 3.07 kB in blocks of 16");
 }
 
+TEST_F(Programs, Chapter4) {
+  for (const char* dtype : {"f32", "bf16"}) {
+    const Outcome outcome =
+        run(CHAPTER_04_PROGRAM, {"--tokens", "70,71,72,73,74,75", "--dtype", dtype, "--json", file("j")});
+    ASSERT_EQ(outcome.code, 0) << outcome.out << outcome.err;
+    EXPECT_NE(outcome.out.find("\nscores [6]  m 6  l 1.154  O / l (2.851)\n"), std::string::npos) << outcome.out;
+    EXPECT_NE(outcome.out.find("flash_attention_3, for Hopper: not built yet"), std::string::npos);
+    const Json json = Json::parse_file(file("j")), details = json.at("details");
+    EXPECT_EQ(json.at("chapter").integer(), 4);
+    EXPECT_TRUE(json.at("same_output").boolean());
+    EXPECT_TRUE(details.at("same_output_paged").boolean());
+    EXPECT_GT(details.at("decode_time_ratio").number(), 0.0);
+    std::map<std::string, std::vector<int64_t>> read;  // by step: of 32, 64 and 128 queries over as many keys
+    details.at("kernels").for_each([&](const Json& kernel) {
+      EXPECT_LT(kernel.at("max_error").number(), 1e-6);
+      EXPECT_TRUE(kernel.at("tflops").is_null());
+      if (kernel.at("bytes_read").is_null()) return;  // a build that can't count
+      EXPECT_GE(kernel.at("bytes_read").number(), kernel.at("predicted_bytes_read").number());
+      read[kernel.at("name").string()].push_back(static_cast<int64_t>(kernel.at("bytes_read").number()));
+    });
+    for (const auto& [name, bytes] : read) {
+      ASSERT_EQ(bytes.size(), 3u) << name;
+      EXPECT_GT(bytes[2], 3 * bytes[1]) << name << " grows with the square";
+    }
+    if (!read.empty()) {
+      EXPECT_LT(2 * read.at("flash_attention_2")[2], read.at("standard_attention")[2]);
+    }
+  }
+}
+
+// What differs from chapter 1 is found in the text out of blocks as well.
+TEST_F(Programs, Chapter4ComparesBothTexts) {
+  ASSERT_EQ(run(CHAPTER_01_PROGRAM, {"--tokens", "3,4", "--json", file("one")}).code, 0);
+  const Json changed = Json::parse_file(file("one"));
+  std::vector<int32_t> ids;
+  changed.at("token_ids").for_each([&](const Json& id) { ids.push_back(static_cast<int32_t>(id.integer())); });
+  ids[8] = (ids[8] + 1) % 512;
+  Json(changed).set("token_ids", Json::integers(ids));
+  write_file(file("one"), changed.dump());
+  EXPECT_EQ(run(CHAPTER_04_PROGRAM, {"--tokens", "3,4", "--reference", file("one"), "--json", file("j")}).code, 1);
+  const Json json = Json::parse_file(file("j"));
+  EXPECT_FALSE(json.at("same_output").boolean());
+  EXPECT_FALSE(json.at("details").at("same_output_paged").boolean());
+}
+
+TEST_F(Programs, Chapter4RefusesWideHeads) {
+  ModelConfig config = tiny_config("qwen3");
+  config.head_dim = 130;
+  write_tiny_model(model + "-wide", config, 1, "gpt2");
+  expect_refusal(CHAPTER_04_PROGRAM, {"--model", model + "-wide", "--tokens", "3,4"},
+                 "has a head_dim of 130, but this chapter's kernels are built for 128 at most");
+}
+
 TEST_F(Programs, TheCacheIsReservedForTheLongestCase) {
   const int64_t bytes_per_token = 2 * 2 * 2 * 6 * 4, context = 48;
   const Words endless = {"--model", model, "--tokens", "3", "--ignore-eos", "--max-tokens", "1000"};
@@ -227,7 +280,7 @@ TEST_F(Programs, TheTextEndsUnlessIgnored) {
   std::iota(config.eos_token_ids.begin(), config.eos_token_ids.end(), 0);
   const std::filesystem::path terse = temporary_root() / "terse";
   write_tiny_model(terse, config, 1, "gpt2");
-  for (const char* program : {CHAPTER_01_PROGRAM, CHAPTER_02_PROGRAM, CHAPTER_03_PROGRAM}) {
+  for (const char* program : {CHAPTER_01_PROGRAM, CHAPTER_02_PROGRAM, CHAPTER_03_PROGRAM, CHAPTER_04_PROGRAM}) {
     const Words arguments = {"--model", terse, "--tokens", "3", "--max-tokens", "5"};
     const Json stopped = report(program, arguments);
     EXPECT_EQ(stopped.at("token_ids").size(), 1u) << program;
@@ -240,7 +293,7 @@ TEST_F(Programs, TheTextEndsUnlessIgnored) {
 
 // The second of two tokens needs no more reading than the first, and at most twice the operations.
 TEST_F(Programs, PredictionsAreForOneToken) {
-  for (const char* program : {CHAPTER_01_PROGRAM, CHAPTER_02_PROGRAM, CHAPTER_03_PROGRAM}) {
+  for (const char* program : {CHAPTER_01_PROGRAM, CHAPTER_02_PROGRAM, CHAPTER_03_PROGRAM, CHAPTER_04_PROGRAM}) {
     const Json details =
         report(program, {"--model", model, "--tokens", "3", "--ignore-eos", "--max-tokens", "2"}).at("details");
     const double first = details.at("predicted_ttft_ms").number();
@@ -266,7 +319,7 @@ TEST_F(Programs, NoPredictionForTheSimulator) {
 }
 
 TEST_F(Programs, OneTokenOnly) {
-  for (const char* program : {CHAPTER_01_PROGRAM, CHAPTER_02_PROGRAM, CHAPTER_03_PROGRAM}) {
+  for (const char* program : {CHAPTER_01_PROGRAM, CHAPTER_02_PROGRAM, CHAPTER_03_PROGRAM, CHAPTER_04_PROGRAM}) {
     const Outcome outcome =
         run_process(program, {"--model", model, "--tokens", "3", "--max-tokens", "1", "--json", file("j")});
     EXPECT_EQ(outcome.code, 0) << outcome.err;
@@ -281,7 +334,7 @@ TEST_F(Programs, OneTokenOnly) {
 
 TEST_F(Programs, TheSameSeedAndAnyThreadsGiveTheSameText) {
   std::string tokens;
-  for (const char* program : {CHAPTER_01_PROGRAM, CHAPTER_02_PROGRAM, CHAPTER_03_PROGRAM}) {
+  for (const char* program : {CHAPTER_01_PROGRAM, CHAPTER_02_PROGRAM, CHAPTER_03_PROGRAM, CHAPTER_04_PROGRAM}) {
     for (const char* threads : {"1", "2", "3"}) {
       const Outcome outcome = run(program, {"--temperature", "1.5", "--top-k", "50", "--seed", "9223372036854775807",
                                             "--threads", threads, "--json", file("j")});
@@ -366,7 +419,8 @@ TEST_F(Programs, BadInput) {
     words.insert(words.end(), with_model.begin(), with_model.end());
     return words;
   };
-  for (const char* program : {CHAPTER_01_PROGRAM, CHAPTER_02_PROGRAM, CHAPTER_03_PROGRAM, LADDER_PROGRAM}) {
+  for (const char* program :
+       {CHAPTER_01_PROGRAM, CHAPTER_02_PROGRAM, CHAPTER_03_PROGRAM, CHAPTER_04_PROGRAM, LADDER_PROGRAM}) {
     expect_refusal(program, and_more({"--max-tokens", "0"}), "--max-tokens is \"0\"");
     expect_refusal(program, and_more({"--top-p", "2"}), "--top-p is \"2\"");
     expect_refusal(program, and_more({"--seed"}), "--seed");
@@ -395,8 +449,8 @@ TEST_F(Programs, BadInput) {
 }
 
 TEST_F(Programs, HelpIsASuccess) {
-  for (const char* program :
-       {CHAPTER_01_PROGRAM, CHAPTER_02_PROGRAM, CHAPTER_03_PROGRAM, LADDER_PROGRAM, PERPLEXITY_PROGRAM}) {
+  for (const char* program : {CHAPTER_01_PROGRAM, CHAPTER_02_PROGRAM, CHAPTER_03_PROGRAM, CHAPTER_04_PROGRAM,
+                              LADDER_PROGRAM, PERPLEXITY_PROGRAM}) {
     const Outcome outcome = run_process(program, {"--help"});
     EXPECT_EQ(outcome.code, 0);
     EXPECT_NE(outcome.out.find("--model"), std::string::npos);
