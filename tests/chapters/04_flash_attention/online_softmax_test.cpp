@@ -23,10 +23,16 @@ TEST(OnlineSoftmax, WorkedExample) {
   EXPECT_NEAR(state.out[0], 3.289, 5e-4);  // 2.135 · e^-2 + 1 · 3
   EXPECT_NEAR(state.result()[0], 2.851, 5e-4);
   EXPECT_NEAR(state.log_sum_exp(), 6.143, 5e-4);
+  // The page's exercise: a fourth score that is not the largest.
+  state.add_tile(std::vector<float>{5}, std::vector<float>{4});
+  EXPECT_EQ(state.max, 6.0f);
+  EXPECT_NEAR(state.sum, 1.522, 5e-4);
+  EXPECT_NEAR(state.out[0], 4.761, 5e-4);
+  EXPECT_NEAR(state.result()[0], 3.129, 5e-4);
 }
 
-// The page's two parts, each a softmax of its own: to join them is the same recurrence, with their log_sum_exp as scores
-// and their outputs as values.
+// The page's two parts, each a softmax of its own: to join them is the same recurrence, with their log_sum_exp as
+// scores and their outputs as values.
 TEST(OnlineSoftmax, JoinsParts) {
   OnlineSoftmax first(1), second(1), joined(1);
   first.add_tile(std::vector<float>{2, 4}, std::vector<float>{1, 2});
