@@ -105,7 +105,6 @@ __device__ __forceinline__ void multiply_queries_keys(typename WarpRows<D>::Scor
       for (int i = 0; i < 4; ++i) S_rmem[r][n][i] = 0.0f;
     }
   }
-  // region: multiply_queries_keys
 #pragma unroll
   for (int d = 0; d < D / 16; ++d) {
     unsigned Q_rmem[Rows::kRowTiles][4];
@@ -122,7 +121,6 @@ __device__ __forceinline__ void multiply_queries_keys(typename WarpRows<D>::Scor
       }
     }
   }
-  // endregion
 }
 
 // O += P · V. What a lane has of two neighboring 16 × 8 tiles of P is what mma wants of a 16 × 16 first operand.
