@@ -55,6 +55,7 @@ __device__ void meet_queries(const HeadView<T>& h, FlashStorage<D, BLOCK>& smem,
     for (int j = 0; j < D / kTileColumns; ++j) {
       const int d = column + j * kTileColumns;
       if (d >= h.p.head_dim) continue;
+      // region: output_in_memory
       const int64_t at = h.query_offset(query) + d;
       const float old_O = first ? 0.0f : state.O[at];
       const float O = factor * (old_l_rmem[i] * rescale_rmem[i] * old_O + PV_rmem[i][j]);
@@ -63,6 +64,7 @@ __device__ void meet_queries(const HeadView<T>& h, FlashStorage<D, BLOCK>& smem,
       } else {
         state.O[at] = O;
       }
+      // endregion
     }
   }
 }
@@ -73,6 +75,7 @@ __global__ void flash_attention_1_kernel(AttentionPointers<T> p, FlashState stat
   auto& smem = shared_storage<FlashStorage<D, BLOCK>>();
   wait_for_earlier_kernels();
   const HeadView<T> h(p, static_cast<int>(blockIdx.y), static_cast<int>(blockIdx.x));
+  // region: loops
   for (int first_key = 0; first_key < max(h.context_len, 1); first_key += BLOCK) {
     const auto key_offset = [&](int key) { return h.key_offset(first_key + key); };
     __syncthreads();  // all have used the tiles before
@@ -88,6 +91,7 @@ __global__ void flash_attention_1_kernel(AttentionPointers<T> p, FlashState stat
       meet_queries(h, smem, state, first_query, first_key);
     }
   }
+  // endregion
 }
 
 }  // namespace llm::LLM_GPU

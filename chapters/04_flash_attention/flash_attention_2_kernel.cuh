@@ -21,6 +21,7 @@ __global__ void flash_attention_2_kernel(AttentionPointers<T> p) {
 
   SoftmaxRows softmax;
   softmax.clear();
+  // region: loop
   float O_rmem[kTileRows][D / kTileColumns] = {};
   // Causal: the tiles of keys that none of these queries sees are not even read.
   for (int first_key = 0; first_key < h.visible_to_any(first_query, BLOCK); first_key += BLOCK) {
@@ -41,17 +42,20 @@ __global__ void flash_attention_2_kernel(AttentionPointers<T> p) {
     }
     add_product(smem.P_smem, smem.V_smem, O_rmem);
   }
+  // endregion
 
 #pragma unroll
   for (int i = 0; i < kTileRows; ++i) {
     const int query = first_query + row + i;
     if (query >= h.query_len) continue;
+    // region: divide_once
     const float l = softmax.l_rmem[i], factor = l == 0.0f ? 0.0f : 1.0f / l;
 #pragma unroll
     for (int j = 0; j < D / kTileColumns; ++j) {
       const int d = column + j * kTileColumns;
       if (d < p.head_dim) narrow(O_rmem[i][j] * factor, p.out[h.query_offset(query) + d]);
     }
+    // endregion
     if (column == 0 && p.log_sum_exp != nullptr) p.log_sum_exp[h.row(query)] = softmax.m_rmem[i] + logf(l);
   }
 }

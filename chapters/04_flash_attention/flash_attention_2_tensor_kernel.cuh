@@ -8,6 +8,7 @@
 
 namespace llm::LLM_GPU {
 
+// region: tiles
 // Queries and keys of a tile, and how a block's warps share the queries.
 template <int D>
 struct TensorTiles {
@@ -23,6 +24,7 @@ struct TensorStorage {
   SwizzledTile<T, Tiles::kQueries, D> Q_smem;  // and at the end O
   SwizzledTile<T, Tiles::kKeys, D> K_smem[2], V_smem[2];
 };
+// endregion
 
 // What a warp knows of its queries. mma's layout: with g = lane / 4 and t = lane % 4 the lane has of each 16 × 8 tile
 // row g, columns 2t, 2t + 1 (numbers 0, 1) and row g + 8, the same columns (numbers 2, 3).
@@ -63,6 +65,7 @@ struct WarpRows {
         }
         new_max = fmaxf(new_max, __shfl_xor_sync(kFullWarp, new_max, 1));  // the four lanes of a row
         new_max = fmaxf(new_max, __shfl_xor_sync(kFullWarp, new_max, 2));
+        // region: powers_of_two
         const float shift = new_max == -INFINITY ? 0.0f : new_max * scale_log2;
         const float rescale = exp2_approx(fmaf(m_rmem[r][half], scale_log2, -shift));
         m_rmem[r][half] = new_max;
@@ -76,6 +79,7 @@ struct WarpRows {
           }
         }
         l_rmem[r][half] = fmaf(l_rmem[r][half], rescale, sum);
+        // endregion
 #pragma unroll
         for (int n = 0; n < D / 8; ++n) {
           O_rmem[r][n][2 * half] *= rescale;
@@ -126,6 +130,7 @@ __device__ __forceinline__ void add_probabilities_values(WarpRows<D>& rows, cons
   using Rows = WarpRows<D>;
 #pragma unroll
   for (int k = 0; k < Rows::kKeyTiles; k += 2) {
+    // region: probabilities_operand
     unsigned P_pairs_rmem[Rows::kRowTiles][4];
 #pragma unroll
     for (int r = 0; r < Rows::kRowTiles; ++r) {
@@ -135,6 +140,7 @@ __device__ __forceinline__ void add_probabilities_values(WarpRows<D>& rows, cons
         P_pairs_rmem[r][i] = narrow_pair<T>(two[0], two[1]);
       }
     }
+    // endregion
 #pragma unroll
     for (int n = 0; n < D / 8; n += 2) {
       unsigned V_rmem[4];
@@ -237,6 +243,7 @@ __global__ void __launch_bounds__(TensorTiles<D>::kThreads, TensorTiles<D>::kBlo
   rows.clear();
   const int seen_by_first = h.visible(first_query + first_row);  // keys of the warp's queries: the fewest ...
   const int seen_by_any = h.visible_to_any(first_query + first_row, Tiles::kQueriesOfWarp);  // ... and the most
+  // region: loop
   for (int first_key = 0, stage = 0; first_key < num_keys; first_key += Tiles::kKeys, stage ^= 1) {
     cp_async_wait<0>();
     __syncthreads();  // this tile is there, and all have used the one before
@@ -249,6 +256,7 @@ __global__ void __launch_bounds__(TensorTiles<D>::kThreads, TensorTiles<D>::kBlo
     rows.add_scores(S_rmem, p.scale * kLog2E);
     add_probabilities_values<T, D>(rows, S_rmem, smem.V_smem[stage], lane);
   }
+  // endregion
   cp_async_wait<0>();
   __syncthreads();  // no copy of Q is under way any more, even if there were no keys
   finish_rows<T, D>(rows, h, smem.Q_smem, first_query, first_row, lane);

@@ -23,7 +23,6 @@ void flash_attention_backward(const AttentionInput& in, const AttentionOutput& f
     for (const TensorView& view : {gradients.k, gradients.v}) {
       CUDA_CHECK(cudaMemsetAsync(view.data, 0, view.nbytes(), stream()));
     }
-    // region: backward
     constexpr unsigned kWarps = 4;
     const int num_rows = in.num_tokens() * in.heads();
     launch<row_products_kernel<T>>({ceil_div(num_rows, kWarps), {kWarpSize, kWarps}, 0, stream()}, g.dO, p.out,
@@ -37,7 +36,6 @@ void flash_attention_backward(const AttentionInput& in, const AttentionOutput& f
       launch<query_gradients_kernel<T, D, BLOCK>>(
           {{query_tiles, heads, num_seqs}, tile_threads(BLOCK), kBytes, stream()}, p, g);
     });
-    // endregion
   });
 }
 

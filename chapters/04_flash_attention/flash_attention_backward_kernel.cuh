@@ -61,12 +61,14 @@ __device__ void load_keys(BackwardStorage<D, BLOCK>& smem, const HeadView<T>& h,
   load_tile(smem.V_smem, h.p.v, h.context_len - first_key, h.p.head_dim, key_offset);
 }
 
+// region: probability
 // P, computed again from the score of a query and a key of the tiles; 0 where the query does not see the key.
 template <class T>
 __device__ float probability(const HeadView<T>& h, int query, int key, float product, float L) {
   const bool seen = query < h.query_len && key < h.visible(query);
   return seen ? expf(product * h.p.scale - L) : 0.0f;
 }
+// endregion
 
 template <class T, int D>
 __device__ void store_rows(T* data, const float (&acc_rmem)[kTileRows][D / kTileColumns], float factor, int num_rows,
@@ -103,6 +105,7 @@ __global__ void key_gradients_kernel(AttentionPointers<T> p, GradientPointers<T>
       load_queries(smem, h, g, first_query);
       __syncthreads();
       float S_rmem[kTileRows][BLOCK / kTileColumns], dP_rmem[kTileRows][BLOCK / kTileColumns];
+      // region: key_gradients
       multiply_transposed(smem.K_smem, smem.Q_smem, S_rmem);
       multiply_transposed(smem.V_smem, smem.dO_smem, dP_rmem);
 #pragma unroll
@@ -119,6 +122,7 @@ __global__ void key_gradients_kernel(AttentionPointers<T> p, GradientPointers<T>
       __syncwarp();  // a row is read by the 16 threads that wrote it
       add_product(smem.P_smem, smem.dO_smem, dV_rmem);
       add_product(smem.dS_smem, smem.Q_smem, dK_rmem);
+      // endregion
     }
   }
   const auto offset_of = [&](int row) { return keys.key_offset(first_key + row); };

@@ -16,7 +16,6 @@ int choose_parts(const AttentionInput& in, int blocks_a_part) {
   return static_cast<int>(std::clamp<int64_t>(wanted, 1, std::max<int64_t>(capacity / kKeysOfPart, 1)));
 }
 
-// region: decoding
 template <auto kernel, int ROWS, int D, class T>
 void launch_decoding(const AttentionInput& in, Workspace& workspace, const AttentionPointers<T>& p) {
   const int64_t tokens = in.num_tokens(), heads = p.heads, head_dim = p.head_dim;
@@ -35,7 +34,6 @@ void launch_decoding(const AttentionInput& in, Workspace& workspace, const Atten
         static_cast<int>(num_parts));
   }
 }
-// endregion
 
 }  // namespace
 

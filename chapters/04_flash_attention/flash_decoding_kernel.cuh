@@ -38,10 +38,12 @@ struct DecodingWork {
     first_head = kv_head * group + first;
     num_rows = min(rows, group - first);
     constexpr int kStep = kDecodingWarps * kKeysOfStep;
+    // region: parts
     const int num_parts = static_cast<int>(gridDim.x), context_len = p.context_len[blockIdx.z];
     const int part_len = ((context_len + num_parts - 1) / num_parts + kStep - 1) / kStep * kStep;
     begin = static_cast<int>(blockIdx.x) * part_len;
     end = min(begin + part_len, context_len);
+    // endregion
   }
 };
 
@@ -152,6 +154,7 @@ __global__ void __launch_bounds__(kDecodingThreads) flash_decoding_kernel(Attent
   join_warps(smem, h, work.num_rows, parts);
 }
 
+// region: join_parts
 // O = Σ exp(L_i − L) · O_i with L = ln Σ exp(L_i): each part counts by its log_sum_exp L_i. Grid (heads, num_tokens),
 // block a warp or more.
 template <class T>
@@ -172,5 +175,6 @@ __global__ void join_parts_kernel(AttentionPointers<T> p, DecodingParts parts, i
   }
   if (threadIdx.x == 0 && p.log_sum_exp != nullptr) p.log_sum_exp[row] = l == 0.0f ? -INFINITY : m + logf(l);
 }
+// endregion
 
 }  // namespace llm::LLM_GPU

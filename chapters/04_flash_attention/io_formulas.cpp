@@ -11,6 +11,7 @@ int64_t tiles_of(int64_t n, int64_t tile) { return (n + tile - 1) / tile; }
 
 }  // namespace
 
+// region: traffic
 MemoryTraffic standard_attention_traffic(const TrafficShape& s) {
   const int64_t scores = s.n * s.n, rows = s.n * s.head_dim, tiles = tiles_of(s.n, kStandardTile);
   return {s.bytes * (2 * tiles * rows + 3 * scores + scores + tiles * rows),
@@ -27,5 +28,6 @@ MemoryTraffic flash_attention_2_traffic(const TrafficShape& s) {
   const int64_t rows = s.n * s.head_dim, tiles = tiles_of(s.n, s.tile);
   return {s.bytes * (rows + 2 * tiles * rows), s.bytes * rows + kF32Bytes * s.n};
 }
+// endregion
 
 }  // namespace llm

@@ -39,6 +39,7 @@ struct SoftmaxRows {
     }
   }
 
+  // region: add_tile
   // P = exp(S − m) for the m that takes S into account, and l with it. What was summed before is to be multiplied by
   // rescale.
   template <int BLOCK>
@@ -64,6 +65,7 @@ struct SoftmaxRows {
     }
     __syncwarp();  // a row's P is read by the 16 threads that wrote it
   }
+  // endregion
 };
 
 }  // namespace llm::LLM_GPU

@@ -53,6 +53,7 @@ __global__ void softmax_kernel(AttentionPointers<T> p, T* S, int max_context_len
   if (query >= h.query_len) return;
   T* const row = S + h.row(query) * max_context_len;
 
+  // region: softmax
   float largest = -INFINITY;
   for (int key = lane; key < h.context_len; key += kWarpSize) largest = fmaxf(largest, widen(row[key]));
   for (int offset = kWarpSize / 2; offset > 0; offset /= 2) {
@@ -64,6 +65,7 @@ __global__ void softmax_kernel(AttentionPointers<T> p, T* S, int max_context_len
   sum = warp_sum(sum);
   const float factor = sum == 0.0f ? 0.0f : 1.0f / sum;
   for (int key = lane; key < h.context_len; key += kWarpSize) narrow(expf(widen(row[key]) - shift) * factor, row[key]);
+  // endregion
   if (lane == 0 && p.log_sum_exp != nullptr) p.log_sum_exp[h.row(query)] = shift + logf(sum);
 }
 

@@ -8,6 +8,7 @@ namespace llm::LLM_GPU {
 
 inline constexpr int kChunk = 8;  // numbers of 16 bytes
 
+// region: swizzled_chunk
 // Where chunk `chunk` of a row of D numbers stands in the tile, counted in chunks. 128 bytes are all 32 banks; the rows
 // that share them, and those that repeat them, get their chunks in another order each.
 template <int D>
@@ -17,6 +18,7 @@ __host__ __device__ constexpr int swizzled_chunk(int row, int chunk) {
   constexpr int kOrders = kChunks < kChunksOfBanks ? kChunks : kChunksOfBanks;
   return row * kChunks + (chunk ^ (row / kRowsOfBanks % kOrders));
 }
+// endregion
 
 // Whether the same chunk of eight rows after each other falls on eight times four different banks.
 template <int D>
@@ -36,6 +38,7 @@ struct alignas(128) SwizzledTile {
 
   __device__ T* chunk(int row, int index) { return values + swizzled_chunk<D>(row, index) * kChunk; }
 
+  // region: ldmatrix
   // Matrices of 8 × 8 numbers from the 16 × 16 that begin at row `row`, a multiple of 16, and chunk `index`, an even
   // one. `a`: as mma's first operand. `b`: as its second, transposed, two tiles of 8 rows. `b_trans`: as its second,
   // two tiles of 8 columns.
@@ -48,6 +51,7 @@ struct alignas(128) SwizzledTile {
   __device__ void load_b_trans(unsigned (&matrices_rmem)[4], int row, int index, int lane) {
     ldmatrix_x4_trans(matrices_rmem, lane_chunk(row, index, lane % 16, lane / 16));
   }
+  // endregion
 
   // Row r becomes the head_dim numbers at data + row_of(r) · stride, zeros past them and in rows from num_rows on. The
   // copies go on by themselves where 16 bytes may be taken at a time.
