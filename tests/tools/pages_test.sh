@@ -129,7 +129,8 @@ benchmarks "$(benchmark decode/m/f32 9 ', "aggregate_name": "mean"')"
 expect "no row for a table" 1 "no row for the table of model" pages check
 
 # What was measured on a GPU, before it was, in part, and in full.
-gpu_tables=(gpu_aims gpu_memory gpu_decode gpu_prefill gpu_matvec gpu_operators gpu_peer gpu_naive)
+gpu_tables=(gpu_aims gpu_memory gpu_decode gpu_prefill gpu_matvec gpu_operators gpu_peer gpu_naive flash_gpu
+  flash_decoding_gpu)
 mapfile -t lines < <(for name in "${gpu_tables[@]}"; do printf '<!-- table: %s -->\n<!-- /table -->\n\n' "$name"; done)
 page "${lines[@]}" 'x <!-- number: gpu.json machine.gpu | text --><!-- /number -->'
 expect "no GPU yet" 0 "changed: docs/page.md" pages update
@@ -163,6 +164,10 @@ cat >"$tree/bench/results/gpu.json" <<'TEXT'
    "tokens_per_second": 102400, "ttft_ms": {"median": 5, "min": 5, "max": 6}}],
  "naive": [{"model": "models/stories", "dtype": "f32", "tokens": 150,
    "tokens_per_second": {"median": 100}, "cached_tokens_per_second": {"median": 350}}],
+ "flash": [{"step": "flash_attention_2", "n": 512, "head_dim": 64, "causal": true, "flops_per_second": 3e14}],
+ "torch_attention": [{"step": "pytorch_flash", "n": 512, "head_dim": 64, "causal": true, "flops_per_second": 2.4e14}],
+ "flash_decoding": [{"n": 4096, "num_seqs": 8, "block_size": 16, "bytes_per_second": 3e12,
+   "us": {"median": 20, "min": 20, "max": 21}}],
  "transformers_decode": [{"model": "random:llama-3.2-1b", "dtype": "bf16", "context_len": 512,
    "tokens_per_second": {"median": 500}}]}
 TEXT
@@ -171,10 +176,21 @@ for text in '| 1,200 | 1,500 |' '| 85% | 75.0% |' '| copy | 4.00 TB/s | 10.0% |'
   '| llama-3-8b, down, bf16 | 4,096×14,336 | 75.0% | 50.0% | 1.50× | 0.00% |' \
   '| llama-3.2-1b, bf16 | 512 | 2,000 | 1,500 | 75.0% | 0.00% |' '| llama-3.2-1b, bf16 | 512 | 102,400 | 25.0% | 20.0% |' \
   '| attention to 4,096 keys, llama-3-8b | 20.0 | 25.0% | 0.00% |' '| swiglu, llama-3-8b | 2.00 |  | 50.0% |' \
+  '| 64 | yes | 512 |  |  | 300 | 240 |  | 1.25× |' '| 8 | 4,096 | in blocks of 16 | 20.0 | 75.0% | 5.00% |' \
   '| llama-3.2-1b, bf16 | 512 | 500 | 1,500 | 3.00× |' '| stories, f32 | 150 | 100 | 350 | 3.50× |'; do
   expect "all that is measured" 0 "$text" cat "$tree/docs/page.md"
 done
 expect "all that is measured, checked" 0 "are as their sources" pages check
+
+# Chapter 4's traffic, counted and not.
+printf '{"chapters": [{"chapter": 4, "details": {"kernels": [%s, %s]}}]}' \
+  '{"name": "flash_attention_2", "n": 64, "head_dim": 32, "tile": 16, "max_error": 1e-7, "predicted_bytes_read": 1000,
+    "bytes_read": 1100, "predicted_bytes_written": 2000, "bytes_written": null}' \
+  '{"name": "only_timed", "max_error": null}' >"$tree/bench/results/ladder.json"
+page '<!-- table: flash_traffic -->' '<!-- /table -->'
+expect "chapter 4's traffic" 0 "changed: " pages update
+expect "chapter 4's traffic" 0 '| `flash_attention_2` | 64 | 32 | 16 | 1.00 kB | 1.10 kB | 2.00 kB | not measured |' cat "$tree/docs/page.md"
+expect "what was only timed" 1 "" grep only_timed "$tree/docs/page.md"
 
 # Chapter 3's tables: counts and shares as they are, times as multiples of the contiguous cache's.
 printf '{"chapters": [{"chapter": 3, "details": {"kv_budget_bytes": 2000, "contiguous": %s, "paged": %s, "samples": %s,
