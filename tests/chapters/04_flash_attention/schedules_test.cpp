@@ -43,7 +43,7 @@ TEST_F(Schedules, OfEveryStep) {
                                   .kv_heads = 1,
                                   .head_dim = head_dim,
                                   .block_size = 16,
-                                  .sequences = {{70, 37}, {131, 3}},
+                                  .sequences = {{70, 37}, {131, 3}, {0, 33}},
                                   .dtype = dtype});
         expect_same_bits([&] {
           const auto [out, log_sum_exp] = problem.run(step, Device::simt);
