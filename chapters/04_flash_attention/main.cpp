@@ -208,6 +208,9 @@ int run(int argc, const char* const* argv) {
              trace_online_softmax(std::vector<float>{2, 4, 6}, std::vector<float>{1, 2, 3}, 2));
   fmt::print("\nglobal memory traffic of one head, N queries over N keys, f32, counted on the simulator:\n{}",
              draw_traffic(steps));
+  if (std::ranges::none_of(steps, [](const MeasuredStep& step) { return step.counted.has_value(); })) {
+    fmt::print("  traffic: not measured, this build has no simulator that counts it\n");
+  }
   if (options.device == Device::cuda) {
     fmt::print("\n16,384 tokens in sequences of N, bf16:\n{}", draw_speed(steps));
   }
