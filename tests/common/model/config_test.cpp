@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <cmath>
+
 #include "common/model/random_weights.h"
 #include "tests/common/model/editable_model.h"
 #include "tests/support/temporary_folder.h"
@@ -154,6 +156,20 @@ TEST(ModelConfig, CountsTheParametersOfKnownModels) {
   EXPECT_EQ(random_shape("llama-3-8b").num_parameters(), 8'030'261'248);
   EXPECT_EQ(random_shape("llama-3-70b").num_parameters(), 70'553'706'496);
   EXPECT_EQ(random_shape("llama-3-8b").kv_bytes_per_token(2), 131072);
+}
+
+// Exercises 1 and 4 of docs/02-kv-cache.md.
+TEST(ModelConfig, CountsTheTokensThatFit) {
+  const ModelConfig config = load({{"num_hidden_layers", "24"},
+                                   {"num_attention_heads", "16"},
+                                   {"num_key_value_heads", "2"},
+                                   {"head_dim", "64"},
+                                   {"hidden_size", "1024"}});
+  EXPECT_EQ(config.kv_bytes_per_token(2), 12288);
+  EXPECT_EQ(1'000'000'000 / config.kv_bytes_per_token(2), 81380);
+  const ModelConfig& llama = random_shape("llama-3-8b");
+  EXPECT_EQ(std::lround(2.0 * static_cast<double>(llama.num_parameters()) / 1e7), 1606);
+  EXPECT_EQ(16'060'000'000 / llama.kv_bytes_per_token(2), 122528);
 }
 
 }  // namespace
