@@ -444,6 +444,17 @@ def flash_traffic(results):
 
 
 @table
+def flash_dram(results):
+    """What chapter 4's steps move between a GPU and its DRAM, as its profiler reads it, beside the least possible."""
+    rows = []
+    for row in gpu_rows(results, "dram"):
+        moved = [row[key] for key in ("least_bytes_read", "dram_bytes_read", "least_bytes_written", "dram_bytes_written")]
+        rows.append([f"`{row['step']}`", format_count(row["n"]), *map(format_bytes, moved)])
+    header = ["", "N", "Q, K, V", "read from DRAM", "O", "written to DRAM"]
+    return draw_gpu_table(header, rows)
+
+
+@table
 def flash_gpu(results):
     """Chapter 4's steps on a GPU beside PyTorch's attention, in 10¹² operations a second."""
     shape_keys = ("n", "head_dim", "causal")

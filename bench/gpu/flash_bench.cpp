@@ -115,4 +115,24 @@ void bench_flash(GpuBench& bench) {
   }
 }
 
+// For a profiler: each step once, the first of them at the start of each shape.
+void bench_dram(GpuBench& bench) {
+  const AttentionSteps& steps = attention_steps(bench.device);
+  const std::vector<int64_t> lengths =
+      bench.quick ? std::vector<int64_t>{33} : std::vector<int64_t>{1024, 2048, 4096, 8192};
+  for (const int64_t n : lengths) {
+    for (const NamedStep& step :
+         {NamedStep{"standard_attention", steps.standard}, NamedStep{"flash_attention_1", steps.flash_1},
+          NamedStep{"flash_attention_2", steps.flash_2}}) {
+      const StepShape shape{.n = n, .head_dim = 64, .heads = 16, .kv_heads = 16, .dtype = DType::bf16};
+      StepProblem problem(shape, bench.device);
+      problem.run(step.run);
+      // Q, K and V once, and the output once: no kernel can do with less.
+      const auto row_bytes = static_cast<int64_t>(shape.kv_bytes() / 2.0);
+      bench.add("dram",
+                describe(step, shape).set("least_bytes_read", 3 * row_bytes).set("least_bytes_written", row_bytes));
+    }
+  }
+}
+
 }  // namespace llm

@@ -82,6 +82,7 @@ def parts(program, device, quick):
 
     peer = [sys.executable, str(ROOT / "bench/gpu/transformers_decode.py")] + ["--quick"] * quick
     torch_peer = [sys.executable, str(ROOT / "bench/gpu/torch_attention.py")] + ["--quick"] * quick
+    dram = [sys.executable, str(ROOT / "bench/gpu/dram_bytes.py"), "--program", program] + ["--quick"] * quick
     yield "memory", kernels("memory"), 40
     yield "matvec", kernels("matvec"), 60
     yield "operators", kernels("operators"), 40
@@ -92,6 +93,7 @@ def parts(program, device, quick):
         yield "llama-3.2-1b f32", model("random:llama-3.2-1b", "f32"), 60
     yield "flash", kernels("flash"), 90
     yield "torch attention", torch_peer, 60
+    yield "dram", dram, 40
     yield "transformers", peer, 110
     yield "matrix", kernels("matrix"), 40
     if not quick:

@@ -79,6 +79,14 @@ TEST_P(GpuBenchTest, Operators) {
   EXPECT_EQ(names, (std::vector<std::string>{"embed", "add_rmsnorm", "rope_and_store", "argmax"}));
 }
 
+TEST_P(GpuBenchTest, StepsForTheProfiler) {
+  const Json dram = run({"--part", "dram"}).at("dram");
+  ASSERT_EQ(dram.size(), 3u);
+  EXPECT_EQ(dram.at(0).at("step").string(), "standard_attention");
+  EXPECT_EQ(dram.at(2).at("least_bytes_read").integer(), 3 * 33 * 16 * 64 * 2);
+  EXPECT_EQ(dram.at(2).at("least_bytes_written").integer(), 33 * 16 * 64 * 2);
+}
+
 TEST_P(GpuBenchTest, Flash) {
   const Json json = run({"--part", "flash"});
   std::vector<std::string> names;

@@ -54,5 +54,33 @@ for peer in transformers_decode torch_attention; do
   expect "no torch" 2 "not measured: no torch here" \
     env PYTHONPATH="$folder" python3 "$root/bench/gpu/$peer.py" --json "$folder/peer.json"
 done
+# The profiler's rows, one a kernel and metric, become a sum for each step and shape.
+dram() { PATH="$folder:$PATH" python3 "$root/bench/gpu/dram_bytes.py" --program "$folder/bench_gpu" --json "$folder/gpu.json"; }
+program 'exit 1'
+expect "no profiler" 2 "not measured: ncu, of NVIDIA's Nsight Compute, is not installed" \
+  env PATH="$folder/torch" "$(python3 -c 'import sys; print(sys.executable)')" "$root/bench/gpu/dram_bytes.py" --program x --json "$folder/gpu.json"
+printf '%s\n' '#!/bin/sh' 'echo "==ERROR== ERR_NVGPUCTRPERM - no permission"; exit 1' >"$folder/ncu"
+chmod +x "$folder/ncu"
+expect "a profiler that may not" 2 "not measured: ncu: ERR_NVGPUCTRPERM - no permission" dram
+cat >"$folder/ncu" <<'EOF'
+#!/usr/bin/env bash
+while (($#)); do case $1 in --json) echo '{"dram": [{"step": "standard_attention"}, {"step": "flash_attention_2"},
+  {"step": "standard_attention"}, {"step": "flash_attention_2"}]}' >"$2" ;; esac; shift; done
+echo '==PROF== Connected'
+echo '"ID","Kernel Name","Metric Name","Metric Unit","Metric Value"'
+row() { echo "\"$1\",\"$2\",\"dram__bytes_$3.sum\",\"byte\",\"$4\""; }
+id=0
+for size in 1 100; do
+  for kernel in 'void fill_kernel(float *)' 'void llm::cuda::scores_kernel<bf16, 32>(int)' 'void softmax_kernel<bf16>(int)' \
+    'flash_attention_2_tensor_kernel'; do
+    row $id "$kernel" read $((2 * size))
+    row $id "$kernel" write "1,00$size"
+    id=$((id + 1))
+  done
+done
+EOF
+expect "a profiler" 0 "" dram
+expect "sums of the steps" 0 "[4, 2, 400, 200]" field '[row["dram_bytes_read"] for row in r["dram"]]'
+expect "and what they write" 0 "[2002, 1001, 200200, 100100]" field '[row["dram_bytes_written"] for row in r["dram"]]'
 expect "one argument" 2 "takes one argument" "$root/bench/gpu/measure"
 finish
