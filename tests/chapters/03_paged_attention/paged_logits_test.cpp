@@ -190,6 +190,7 @@ TEST_P(PagedOnGpu, ChunksAsFromAContiguousCache) {
     ContiguousKvCache contiguous(model->config(), 48, 3, model->dtype(), model->device());
     const Rows expected = run(contiguous);
     for (const int32_t block_size : {1, 16, 256}) {
+      if (block_size != 16 && family != tiny_families().front()) continue;  // the kernel knows nothing of families
       PagedKvCache paged = make_cache(*model, 100, block_size, 3);
       shuffle_free_list(paged.pool(), random);
       const Rows actual = run(paged);
