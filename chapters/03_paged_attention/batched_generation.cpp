@@ -10,16 +10,16 @@ BatchedGeneration::BatchedGeneration(const Transformer& model, KvMemory& memory,
       sampler_(max_seqs, model.device()) {}
 
 // region: step
-bool BatchedGeneration::step(std::span<Sequence* const> sequences) {
+bool BatchedGeneration::step(std::span<Text* const> sequences) {
   batch_.clear();
-  for (const Sequence* s : sequences) batch_.add(s->id, s->new_tokens(), s->num_computed_tokens, LogitRows::last);
+  for (const Text* s : sequences) batch_.add(s->id, s->new_tokens(), s->num_computed_tokens, LogitRows::last);
   if (!memory_.begin_step(batch_)) return false;
   logits_ = runner_.run(batch_, memory_);
   std::vector<SampleRow> rows;
-  for (Sequence* s : sequences) rows.push_back(s->generation.next_row());
+  for (Text* s : sequences) rows.push_back(s->generation.next_row());
   const std::vector<TopToken> sampled = sampler_.sample(logits_, rows);
   for (size_t i = 0; i < sequences.size(); ++i) {
-    Sequence& s = *sequences[i];
+    Text& s = *sequences[i];
     const auto num_new = static_cast<int32_t>(s.new_tokens().size());
     s.num_computed_tokens += num_new;
     s.generation.add(sampled[i], num_new);

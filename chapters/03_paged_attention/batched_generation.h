@@ -9,7 +9,7 @@
 namespace llm {
 
 // A text in the making, and how far the memory knows it.
-struct Sequence {
+struct Text {
   int32_t id;  // in the memory
   Generation generation;
   int32_t num_computed_tokens = 0;  // whose keys and values are in the memory
@@ -27,7 +27,7 @@ class BatchedGeneration {
 
   // One forward pass over what is new in each of the sequences, and one token sampled for each. False: the memory has
   // no room for them all, and nothing has changed.
-  bool step(std::span<Sequence* const> sequences);
+  bool step(std::span<Text* const> sequences);
 
   // [1, vocab_size] of the last step's i-th sequence, valid until the next step.
   TensorView logits(int64_t i) const { return logits_.rows(i, i + 1); }

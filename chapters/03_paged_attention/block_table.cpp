@@ -45,6 +45,13 @@ void BlockTable::append(int32_t count) {
   length_ += count;
 }
 
+void BlockTable::adopt(const std::vector<int32_t>& blocks, BlockPool& pool) {
+  require(blocks_.empty(), "blocks adopted by a sequence that has {} of its own", blocks_.size());
+  for (const int32_t block : blocks) pool.share(block);
+  blocks_ = blocks;
+  length_ = capacity();
+}
+
 // region: truncate
 void BlockTable::truncate(int32_t length, BlockPool& pool) {
   require(0 <= length && length <= length_, "a sequence of {} tokens cut to {}", length_, length);

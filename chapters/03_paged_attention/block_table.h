@@ -35,6 +35,9 @@ class BlockTable {
   // `count` tokens have got their slots.
   void append(int32_t count);
 
+  // Becomes the owner, one of several, of full blocks that hold another's beginning. It must be empty.
+  void adopt(const std::vector<int32_t>& blocks, BlockPool& pool);
+
   // Gives back what stands at positions `length` and beyond, the last block first.
   void truncate(int32_t length, BlockPool& pool);
 

@@ -16,20 +16,20 @@ struct Budgeted {
   KvMemory& memory;
   int64_t num_slots;
   // Whether another text may join those that run; the memory may take its room at once.
-  std::function<bool(const Sequence& request, int64_t num_running)> admit;
+  std::function<bool(const Text& request, int64_t num_running)> admit;
   std::function<size_t(int64_t num_running)> bytes_reserved;  // by the running ones
 };
 
 int64_t bytes_per_token(const Transformer& model) { return model.config().kv_bytes_per_token(size_of(model.dtype())); }
 
 // region: run
-BudgetRun run_in_budget(const Transformer& model, const Budgeted& budgeted, std::vector<Sequence> requests) {
+BudgetRun run_in_budget(const Transformer& model, const Budgeted& budgeted, std::vector<Text> requests) {
   KvMemory& memory = budgeted.memory;
   BatchedGeneration batched(model, memory, model.ops().attend, budgeted.num_slots, std::ssize(requests));
   BudgetRun run{std::move(requests), {}};
-  std::deque<Sequence*> waiting;
-  std::vector<Sequence*> running;  // the youngest last
-  for (Sequence& request : run.requests) waiting.push_back(&request);
+  std::deque<Text*> waiting;
+  std::vector<Text*> running;  // the youngest last
+  for (Text& request : run.requests) waiting.push_back(&request);
 
   while (!waiting.empty() || !running.empty()) {
     bool full = false;
@@ -43,7 +43,7 @@ BudgetRun run_in_budget(const Transformer& model, const Budgeted& budgeted, std:
     require(!running.empty(), "the budget of {} tokens is smaller than a request", budgeted.num_slots);
     while (!batched.step(running)) {
       require(running.size() > 1, "the budget of {} tokens is smaller than a text", budgeted.num_slots);
-      Sequence* const youngest = running.back();
+      Text* const youngest = running.back();
       running.pop_back();
       memory.release(youngest->id);
       youngest->num_computed_tokens = 0;
@@ -52,12 +52,12 @@ BudgetRun run_in_budget(const Transformer& model, const Budgeted& budgeted, std:
       full = true;
     }
     MemoryUse use{std::ssize(running), full, budgeted.bytes_reserved(std::ssize(running)), 0};
-    for (const Sequence* s : running) {
+    for (const Text* s : running) {
       use.bytes_used += static_cast<size_t>(s->num_computed_tokens * bytes_per_token(model));
       if (s->generation.finished()) memory.release(s->id);
     }
     run.steps.push_back(use);
-    std::erase_if(running, [](const Sequence* s) { return s->generation.finished(); });
+    std::erase_if(running, [](const Text* s) { return s->generation.finished(); });
   }
   return run;
 }
@@ -65,24 +65,24 @@ BudgetRun run_in_budget(const Transformer& model, const Budgeted& budgeted, std:
 
 }  // namespace
 
-BudgetRun run_contiguous(const Transformer& model, std::vector<Sequence> requests, int64_t num_slots,
+BudgetRun run_contiguous(const Transformer& model, std::vector<Text> requests, int64_t num_slots,
                          int32_t max_length) {
   const int64_t num_stretches = std::min(num_slots / max_length, std::ssize(requests));
   ContiguousKvCache cache(model.config(), max_length, num_stretches, model.dtype(), model.device());
-  const auto admit = [&](const Sequence&, int64_t num_running) { return num_running < num_stretches; };
+  const auto admit = [&](const Text&, int64_t num_running) { return num_running < num_stretches; };
   const auto bytes_reserved = [&](int64_t num_running) {
     return static_cast<size_t>(num_running * max_length * bytes_per_token(model));
   };
   return run_in_budget(model, {cache, num_stretches * max_length, admit, bytes_reserved}, std::move(requests));
 }
 
-BudgetRun run_paged(const Transformer& model, std::vector<Sequence> requests, int64_t num_slots, int32_t max_length,
+BudgetRun run_paged(const Transformer& model, std::vector<Text> requests, int64_t num_slots, int32_t max_length,
                     int32_t block_size) {
   const PagedKvCacheSize size{static_cast<int32_t>(num_slots / block_size), block_size, max_length,
                               static_cast<int32_t>(requests.size())};
   PagedKvCache cache(model.config(), size, model.dtype(), model.device());
   // Not into the last free blocks: each text that runs may need one soon, and a newcomer would be the first to yield.
-  const auto admit = [&](const Sequence& request, int64_t num_running) {
+  const auto admit = [&](const Text& request, int64_t num_running) {
     const auto num_tokens = static_cast<int32_t>(request.new_tokens().size());
     return cache.num_blocks_for(num_tokens) + num_running <= cache.pool().num_free() &&
            cache.allocate(request.id, num_tokens);
@@ -120,9 +120,9 @@ double BudgetRun::used_share() const {
 }
 
 // region: predict
-double mean_tokens_held(const std::vector<Sequence>& requests) {
+double mean_tokens_held(const std::vector<Text>& requests) {
   double held = 0.0, steps = 0.0;
-  for (const Sequence& request : requests) {
+  for (const Text& request : requests) {
     const auto prompt_len = static_cast<double>(request.generation.prompt().size());
     const auto generated = static_cast<double>(request.generation.token_ids().size());
     held += generated * prompt_len + generated * (generated - 1.0) / 2.0;

@@ -15,7 +15,7 @@ struct MemoryUse {
 };
 
 struct BudgetRun {
-  std::vector<Sequence> requests;  // all at their ends
+  std::vector<Text> requests;  // all at their ends
   std::vector<MemoryUse> steps;
   int64_t num_preemptions = 0;
 
@@ -29,17 +29,17 @@ struct BudgetRun {
 // of KV memory; at most one joins in a step. No text is longer than `max_length`, and one of that length must fit.
 
 // Each text reserves a stretch of `max_length` slots.
-BudgetRun run_contiguous(const Transformer& model, std::vector<Sequence> requests, int64_t num_slots,
+BudgetRun run_contiguous(const Transformer& model, std::vector<Text> requests, int64_t num_slots,
                          int32_t max_length);
 
 // Each text takes blocks as it grows. Where a step is refused, the youngest text gives its blocks back and begins again
 // when there is room; its tokens are kept, their keys and values computed anew. Chapter 7 is about doing this well.
-BudgetRun run_paged(const Transformer& model, std::vector<Sequence> requests, int64_t num_slots, int32_t max_length,
+BudgetRun run_paged(const Transformer& model, std::vector<Text> requests, int64_t num_slots, int32_t max_length,
                     int32_t block_size);
 
 // What share of the reserved memory should be used. A text of P prompt tokens holds P + t of them in its step t,
 // counted from 0; `held` is the mean of that over the steps of all texts.
-double mean_tokens_held(const std::vector<Sequence>& requests);
+double mean_tokens_held(const std::vector<Text>& requests);
 double predict_used_share_contiguous(double held, int32_t max_length);
 double predict_used_share_paged(double held, int32_t block_size);  // half a block is empty at each text's end
 

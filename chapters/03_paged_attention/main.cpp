@@ -69,9 +69,9 @@ int64_t budget_slots(const Setup& setup, double megabytes) {
 
 // The program's own prompt, again and again; how long the answer may be is drawn for each. So each text must be how
 // chapter 1's begins.
-std::vector<Sequence> make_requests(const Setup& setup) {
+std::vector<Text> make_requests(const Setup& setup) {
   std::mt19937_64 random(setup.options.sampling.seed);
-  std::vector<Sequence> requests;
+  std::vector<Text> requests;
   for (int32_t id = 0; id < kNumRequests; ++id) {
     GenerationParams params = setup.params();
     const auto most = static_cast<uint64_t>(setup.max_length - std::ssize(setup.prompt));
@@ -83,7 +83,7 @@ std::vector<Sequence> make_requests(const Setup& setup) {
 
 // How many of the requests said what chapter 1 says, as far as they were let.
 int64_t count_same(const BudgetRun& run, const ReferenceOutput& naive, DType dtype) {
-  return std::ranges::count_if(run.requests, [&](const Sequence& request) {
+  return std::ranges::count_if(run.requests, [&](const Text& request) {
     const std::vector<int32_t>& actual = request.generation.token_ids();
     const bool cut = request.generation.finish_reason() == FinishReason::length;
     const auto length = static_cast<long>(std::min(naive.token_ids.size(), cut ? actual.size() : SIZE_MAX));
@@ -154,13 +154,13 @@ void add_budget(Report& report, const Setup& setup, int64_t num_slots, const Bud
 
 struct Samples {
   std::unique_ptr<PagedKvCache> cache;  // which still holds them all
-  std::vector<Sequence> sequences;
+  std::vector<Text> sequences;
   double temperature;
 
   int64_t prompt_len() const { return std::ssize(sequences.front().generation.prompt()); }
   std::vector<int64_t> lengths() const {
     std::vector<int64_t> lengths;
-    for (const Sequence& sample : sequences) lengths.push_back(sample.num_computed_tokens);
+    for (const Text& sample : sequences) lengths.push_back(sample.num_computed_tokens);
     return lengths;
   }
 };

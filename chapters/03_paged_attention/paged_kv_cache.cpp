@@ -59,6 +59,18 @@ void PagedKvCache::fork(int32_t parent, int32_t child) {
   tables_.emplace(child, std::move(forked));
 }
 
+bool PagedKvCache::can_adopt(const std::vector<int32_t>& blocks, int32_t num_more_tokens) const {
+  const auto num_unowned = std::ranges::count_if(blocks, [&](int32_t block) { return pool_.ref_count(block) == 0; });
+  const auto length = static_cast<int32_t>(blocks.size()) * size_.block_size + num_more_tokens;
+  return num_unowned + num_blocks_for(num_more_tokens) <= pool_.num_free() && length <= size_.max_length;
+}
+
+void PagedKvCache::adopt(int32_t sequence_id, const std::vector<int32_t>& blocks) {
+  require(!tables_.contains(sequence_id), "sequence {} has blocks of its own and adopts others", sequence_id);
+  require(can_adopt(blocks, 0), "{} blocks adopted by a sequence of {} tokens at most", blocks.size(), size_.max_length);
+  table(sequence_id).adopt(blocks, pool_);
+}
+
 void PagedKvCache::truncate(int32_t sequence_id, int32_t length) { tables_.at(sequence_id).truncate(length, pool_); }
 
 void PagedKvCache::release(int32_t sequence_id) {

@@ -7,19 +7,19 @@
 namespace llm {
 
 // region: samples
-std::vector<Sequence> generate_samples(const Transformer& model, PagedKvCache& cache,
+std::vector<Text> generate_samples(const Transformer& model, PagedKvCache& cache,
                                        const std::vector<int32_t>& prompt, const GenerationParams& params,
                                        int num_samples) {
   BatchedGeneration batched(model, cache, model.ops().attend, std::max<int64_t>(std::ssize(prompt), num_samples),
                             num_samples);
-  std::vector<Sequence> samples;
+  std::vector<Text> samples;
   for (int i = 0; i < num_samples; ++i) {
     GenerationParams own = params;
     own.sampling.seed += static_cast<uint64_t>(i);
     samples.push_back({i, Generation(prompt, model.config(), own)});
   }
 
-  std::vector<Sequence*> running = {&samples.front()};
+  std::vector<Text*> running = {&samples.front()};
   require(batched.step(running), "the cache is smaller than the prompt");
   for (size_t i = 1; i < samples.size(); ++i) {
     cache.fork(samples.front().id, samples[i].id);
@@ -28,7 +28,7 @@ std::vector<Sequence> generate_samples(const Transformer& model, PagedKvCache& c
     running.push_back(&samples[i]);
   }
   while (true) {
-    std::erase_if(running, [](const Sequence* s) { return s->generation.finished(); });
+    std::erase_if(running, [](const Text* s) { return s->generation.finished(); });
     if (running.empty()) return samples;
     require(batched.step(running), "the cache is smaller than the samples");
   }
@@ -57,10 +57,10 @@ int64_t count_copied_blocks(int64_t prompt_len, const std::vector<int64_t>& leng
 }
 // endregion
 
-std::string draw_block_tables(const PagedKvCache& cache, const std::vector<Sequence>& sequences) {
+std::string draw_block_tables(const PagedKvCache& cache, const std::vector<Text>& sequences) {
   constexpr size_t kMostLines = 8, kMostBlocks = 14;
   std::string text;
-  for (const Sequence& s : std::span(sequences).first(std::min(sequences.size(), kMostLines))) {
+  for (const Text& s : std::span(sequences).first(std::min(sequences.size(), kMostLines))) {
     const std::vector<int32_t> blocks = cache.block_table(s.id);
     text += fmt::format("  sequence {}, {} tokens:", s.id, s.num_computed_tokens);
     for (size_t b = 0; b < std::min(blocks.size(), kMostBlocks); ++b) {

@@ -12,7 +12,7 @@ namespace llm {
 // The prompt passes through the model once, as sequence 0; the others are forked from it, and all draw their first
 // token from the same logits. Sample i draws with the seed params.sampling.seed + i. The cache must be empty and have
 // room; the sequences 0 .. num_samples - 1 stay in it.
-std::vector<Sequence> generate_samples(const Transformer& model, PagedKvCache& cache,
+std::vector<Text> generate_samples(const Transformer& model, PagedKvCache& cache,
                                        const std::vector<int32_t>& prompt, const GenerationParams& params,
                                        int num_samples);
 
@@ -25,6 +25,6 @@ int64_t count_shared_blocks(int64_t prompt_len, const std::vector<int64_t>& leng
 int64_t count_copied_blocks(int64_t prompt_len, const std::vector<int64_t>& lengths, int64_t block_size);
 
 // The block table as it stands: a line a sequence, its blocks in order of position, "block×owners" where one is shared.
-std::string draw_block_tables(const PagedKvCache& cache, const std::vector<Sequence>& sequences);
+std::string draw_block_tables(const PagedKvCache& cache, const std::vector<Text>& sequences);
 
 }  // namespace llm

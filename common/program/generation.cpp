@@ -32,8 +32,8 @@ void Generation::add(TopToken sampled, int64_t token_passes) {
   token_ids_.push_back(token);
   all_.push_back(token);
 
-  const bool is_eos = std::find(eos_token_ids_.begin(), eos_token_ids_.end(), token) != eos_token_ids_.end();
-  if (is_eos && !params_.ignore_eos) {
+  const bool is_eos = !params_.ignore_eos && std::ranges::count(eos_token_ids_, token) > 0;
+  if (is_eos || std::ranges::count(params_.stop_token_ids, token) > 0) {
     finish_reason_ = FinishReason::stop;
   } else if (static_cast<int>(token_ids_.size()) >= params_.max_tokens) {
     finish_reason_ = FinishReason::length;

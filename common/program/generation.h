@@ -12,7 +12,9 @@
 
 namespace llm {
 
-enum class FinishReason { none, stop, length, context };  // stop: an end-of-text token; context: the context is full
+// stop: an end-of-text or stop token, or a stop string; context: the context is full; cancelled: nobody waits for it any
+// more; rejected: it never began.
+enum class FinishReason { none, stop, length, context, cancelled, rejected };
 
 constexpr const char* name_of(FinishReason reason) {
   switch (reason) {
@@ -24,6 +26,10 @@ constexpr const char* name_of(FinishReason reason) {
       return "length";
     case FinishReason::context:
       return "context";
+    case FinishReason::cancelled:
+      return "cancelled";
+    case FinishReason::rejected:
+      return "rejected";
   }
   return "?";
 }
@@ -32,6 +38,7 @@ struct GenerationParams {
   int max_tokens = 200;
   bool ignore_eos = false;
   SamplingParams sampling;
+  std::vector<int32_t> stop_token_ids = {};  // each ends the text, whatever ignore_eos says
 };
 
 // Called with each token as it is made.
@@ -49,6 +56,9 @@ class Generation {
   // The same in two parts, for a StepSampler that draws for many: how to draw the next token, and what was drawn.
   SampleRow next_row() { return sampler_.next_row(); }
   void add(TopToken sampled, int64_t token_passes);
+
+  // The text ends here for a reason that its tokens do not show.
+  void finish(FinishReason reason) { finish_reason_ = reason; }
 
   bool finished() const { return finish_reason_ != FinishReason::none; }
   FinishReason finish_reason() const { return finish_reason_; }

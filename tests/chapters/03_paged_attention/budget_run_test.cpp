@@ -15,9 +15,9 @@ GenerationParams length_params(int max_tokens) {
   return {.max_tokens = max_tokens, .ignore_eos = true, .sampling = {}};
 }
 
-std::vector<Sequence> make_requests(const ModelConfig& config, int count) {
+std::vector<Text> make_requests(const ModelConfig& config, int count) {
   std::mt19937_64 random(3);
-  std::vector<Sequence> requests;
+  std::vector<Text> requests;
   for (int32_t id = 0; id < count; ++id) {
     const int64_t prompt_len = 1 + static_cast<int64_t>(random() % 9);
     const int max_tokens = 1 + static_cast<int>(random() % static_cast<uint64_t>(kMaxLength - prompt_len));
@@ -29,7 +29,7 @@ std::vector<Sequence> make_requests(const ModelConfig& config, int count) {
 
 // Each text is chapter 1's to the last bit, however it was interrupted.
 void expect_right(const Transformer& model, const BudgetRun& run, size_t budget) {
-  for (const Sequence& request : run.requests) {
+  for (const Text& request : run.requests) {
     ASSERT_TRUE(request.generation.finished());
     const auto max_tokens = static_cast<int>(request.generation.token_ids().size());
     const Generation naive = generate_naive(model, request.generation.prompt(), length_params(max_tokens));
@@ -99,7 +99,7 @@ TEST(BudgetRun, Predictions) {
   ModelConfig config = tiny_config("llama");
   const Tensor logits({1, config.vocab_size}, DType::f32);
   std::fill_n(logits.view().as<float>(), config.vocab_size, 0.0f);
-  std::vector<Sequence> requests;
+  std::vector<Text> requests;
   requests.push_back({0, Generation({1, 2, 3, 4, 5}, config, length_params(3))});
   requests.push_back({1, Generation({1, 2}, config, length_params(1))});
   for (int i = 0; i < 3; ++i) requests[0].generation.sample(logits, 1);

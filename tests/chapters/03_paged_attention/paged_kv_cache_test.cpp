@@ -150,6 +150,57 @@ TEST(PagedKvCache, CanAllocateSaysWhatAllocateDoes) {
   EXPECT_THROW(cache.allocate(2, 0), std::logic_error);
 }
 
+// Chapter 8's way in: a sequence begins with blocks that another has filled.
+TEST(PagedKvCache, AdoptsFullBlocks) {
+  PagedKvCache cache = make_cache(6, 4, 16);
+  const BlockPool& pool = cache.pool();
+  ASSERT_TRUE(cache.begin_step(Step({{0, 0, 10}})));
+  EXPECT_TRUE(cache.can_adopt({0, 1}, 8)) << "16 tokens";
+  EXPECT_FALSE(cache.can_adopt({0, 1}, 9)) << "longer than max_length";
+  EXPECT_EQ(pool.num_free(), 3) << "to ask changes nothing";
+
+  cache.adopt(7, {0, 1});
+  EXPECT_EQ(cache.length(7), 8);
+  EXPECT_EQ(cache.block_table(7), (Ids{0, 1}));
+  EXPECT_EQ(pool.ref_count(0), 2);
+  EXPECT_EQ(pool.num_free(), 3) << "none of them was free";
+  ASSERT_TRUE(cache.begin_step(Step({{7, 8, 3}}))) << "goes on behind them";
+  EXPECT_EQ(values(cache.layer(0).slots), (Ids{12, 13, 14})) << "in a block of its own";
+  EXPECT_EQ(cache.blocks_copied(), 0) << "full blocks are never written again";
+  EXPECT_EQ(cache.block_table(7), (Ids{0, 1, 3}));
+
+  cache.release(0);
+  EXPECT_EQ(cache.block_table(7), (Ids{0, 1, 3})) << "the new owner has them still";
+  cache.release(7);
+  EXPECT_EQ(pool.num_free(), 6);
+  EXPECT_THROW(cache.adopt(5, Ids{0, 1, 2, 3, 4}), std::logic_error) << "20 tokens";
+  ASSERT_TRUE(cache.allocate(5, 1));
+  EXPECT_THROW(cache.adopt(5, {1}), std::logic_error) << "has blocks of its own";
+}
+
+// Blocks that nobody owns are there for the taking, but then they are no longer free for what comes behind them.
+TEST(PagedKvCache, AdoptsBlocksThatAreFree) {
+  PagedKvCache cache = make_cache(4, 4, 16);
+  const BlockPool& pool = cache.pool();
+  ASSERT_TRUE(cache.begin_step(Step({{0, 0, 8}})));
+  cache.release(0);
+  EXPECT_EQ(pool.num_free(), 4);
+  EXPECT_TRUE(cache.can_adopt({0, 1}, 8));
+  ASSERT_TRUE(cache.allocate(1, 1));
+  EXPECT_TRUE(cache.can_adopt({0, 1}, 4)) << "three are free: two adopted, one new";
+  EXPECT_FALSE(cache.can_adopt({0, 1}, 5)) << "a second new one is not there";
+  cache.adopt(2, {0, 1});
+  EXPECT_EQ(pool.num_free(), 1);
+  ASSERT_TRUE(cache.allocate(2, 4));
+  EXPECT_EQ(pool.num_free(), 0);
+  EXPECT_TRUE(cache.can_adopt({0, 1}, 0));
+  EXPECT_FALSE(cache.can_adopt({0, 1}, 1));
+  cache.release(2);
+  cache.adopt(3, {});
+  EXPECT_EQ(cache.length(3), 0) << "nothing adopted: a sequence like any other";
+  ASSERT_TRUE(cache.begin_step(Step({{3, 0, 5}})));
+}
+
 TEST(PagedKvCache, FreesInReverseOrder) {
   PagedKvCache cache = make_cache(4, 2);
   ASSERT_TRUE(cache.begin_step(Step({{1, 0, 8}})));

@@ -217,9 +217,9 @@ TEST_P(PagedOnGpu, ForkedTextsInReplayedSteps) {
   }
   PagedKvCache cache(model->config(), {30, 4, 48, 3}, model->dtype(), model->device());
   BatchedGeneration batched(*model, cache, model->ops().attend, 20, 3);
-  std::vector<Sequence> sequences;
+  std::vector<Text> sequences;
   for (int i = 0; i < 3; ++i) sequences.push_back({i, Generation(prompt, model->config(), params(i))});
-  std::vector<Sequence*> running = {&sequences[0]};
+  std::vector<Text*> running = {&sequences[0]};
   ASSERT_TRUE(batched.step(running));
   for (int i = 1; i < 3; ++i) {
     cache.fork(0, i);
@@ -228,7 +228,7 @@ TEST_P(PagedOnGpu, ForkedTextsInReplayedSteps) {
     running.push_back(&sequences[static_cast<size_t>(i)]);
   }
   while (true) {
-    std::erase_if(running, [](const Sequence* s) { return s->generation.finished(); });
+    std::erase_if(running, [](const Text* s) { return s->generation.finished(); });
     if (running.empty()) break;
     ASSERT_TRUE(batched.step(running));
   }

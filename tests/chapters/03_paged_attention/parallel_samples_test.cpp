@@ -27,10 +27,10 @@ TEST(ParallelSamples, EachIsAsIfItWereAlone) {
           GenerationParams params{.max_tokens = 12, .ignore_eos = false, .sampling = {}};
           params.sampling = {.temperature = 1.2, .top_k = 0, .top_p = 0.95, .min_p = 0.0, .seed = 90};
           PagedKvCache cache(config, {40, 8, config.context_length, num_samples}, dtype);
-          const std::vector<Sequence> samples = generate_samples(*model, cache, prompt, params, num_samples);
+          const std::vector<Text> samples = generate_samples(*model, cache, prompt, params, num_samples);
           ASSERT_EQ(samples.size(), static_cast<size_t>(num_samples));
           std::vector<int64_t> lengths;
-          for (const Sequence& sample : samples) {
+          for (const Text& sample : samples) {
             const Generation naive = generate_naive(*model, prompt, params);
             ASSERT_EQ(sample.generation.token_ids(), naive.token_ids());
             ASSERT_EQ(sample.generation.top_gaps(), naive.top_gaps());
@@ -40,7 +40,7 @@ TEST(ParallelSamples, EachIsAsIfItWereAlone) {
           }
           EXPECT_EQ(cache.pool().num_used(), count_shared_blocks(prompt_len, lengths, 8));
           EXPECT_EQ(cache.blocks_copied(), count_copied_blocks(prompt_len, lengths, 8));
-          for (const Sequence& sample : samples) cache.release(sample.id);
+          for (const Text& sample : samples) cache.release(sample.id);
           EXPECT_EQ(cache.pool().num_used(), 0);
         }
       }
@@ -63,7 +63,7 @@ TEST(ParallelSamples, CountsByHand) {
 TEST(ParallelSamples, TheTableAsItStands) {
   const ModelConfig config = tiny_config("llama");
   PagedKvCache cache(config, {60, 2, 48, 2}, DType::f32);
-  std::vector<Sequence> sequences;
+  std::vector<Text> sequences;
   for (int32_t id = 0; id < 2; ++id) sequences.push_back({id, Generation({1}, config, {})});
   ASSERT_TRUE(cache.allocate(0, 1));
   Batch batch(40, 1);
