@@ -47,25 +47,24 @@ std::vector<int32_t> PromptCache::match(const Sequence& sequence) const {
 
 // region: record
 void PromptCache::record(const Sequence& sequence) {
-  // What is computed and known: tokens that are only drafted are in the cache already, but not in the text.
-  const std::vector<int32_t>& known = sequence.generation.all();
-  const auto num_tokens = std::min(
-      {static_cast<size_t>(sequence.num_computed_tokens), known.size(), static_cast<size_t>(cacheable_len(sequence))});
+  // What is computed, and known: tokens that are only drafted are in the cache already, but not in the text.
+  const int32_t num_tokens = std::min(sequence.num_computed_tokens, cacheable_len(sequence));
+  const auto num_full = static_cast<size_t>(num_tokens / memory_.block_size());
   const std::vector<int32_t> blocks = memory_.block_table(sequence.id);
-  const size_t num_known = prefixes_.record(std::span(known).first(num_tokens), blocks, sequence.request.salt);
+  const auto tokens = std::span(sequence.generation.all()).first(static_cast<size_t>(num_tokens));
+  const size_t num_known = prefixes_.record(tokens, blocks, sequence.request.salt);
 
   const bool is_visible = !rules_.after_first_token || !sequence.generation.token_ids().empty();
   const double now = clock_();
-  const auto block_size = static_cast<size_t>(memory_.block_size());
-  for (size_t i = 0; i < num_tokens / block_size; ++i) {
+  for (size_t i = 0; i < num_full; ++i) {
     BlockRecord& record = record_of(blocks[i]);
     if (i >= num_known) record = {sequence.id};
     if (is_visible) record.visible_to = kEverybody;
     record.last_read = now;
   }
   for (const int32_t breakpoint : sequence.request.breakpoints) {
-    const size_t num_blocks = static_cast<size_t>(breakpoint) / block_size;
-    const bool is_cached = num_blocks > 0 && num_blocks <= num_tokens / block_size;
+    const auto num_blocks = static_cast<size_t>(breakpoint / memory_.block_size());
+    const bool is_cached = 0 < num_blocks && num_blocks <= num_full;
     if (is_cached && breakpoint >= rules_.min_tokens) record_of(blocks[num_blocks - 1]).ends_breakpoint = true;
   }
 }

@@ -39,7 +39,7 @@ class PromptCache : public PrefixSource {
   BlockRecord& record_of(int32_t block) { return records_[static_cast<size_t>(block)]; }
   const BlockRecord& record_of(int32_t block) const { return records_[static_cast<size_t>(block)]; }
 
-  // How many of a text's first tokens may be read or written; 0: too few.
+  // How many of a text's known tokens, the first ones, may be read or written; 0: too few.
   int32_t cacheable_len(const Sequence& sequence) const;
 
   const PagedKvCache& memory_;

@@ -33,6 +33,11 @@ TEST(AssistantLoads, WriteAsManyTokensAsAreAskedFor) {
     EXPECT_NE(write_tokens(model, Sentences::rules, 20, 7, true), write_tokens(model, Sentences::rules, 20, 8, true));
   }
   const LoadedModel stories = some_models()[0];
+  std::set<Ids> beginnings;
+  for (uint64_t seed = 0; seed < 100; ++seed) {
+    beginnings.insert(write_tokens(stories, Sentences::rules, 8, seed, true));
+  }
+  EXPECT_EQ(beginnings.size(), 100u) << "not even half a block is alike";
   EXPECT_EQ(write_tokens(stories, Sentences::rules, 3, 7, true)[0], 0) << "begins as every text does";
   EXPECT_NE(write_tokens(stories, Sentences::rules, 3, 7, false)[0], 0);
 }
