@@ -103,14 +103,14 @@ std::vector<int32_t> write_tokens(const LoadedModel& model, Sentences kind, size
   return ids;
 }
 
-std::vector<AssistantLoad> make_assistant_loads(const LoadedModel& model, int32_t max_length, int scale) {
+std::vector<AssistantLoad> make_assistant_loads(const LoadedModel& model, int32_t max_length) {
   const auto length_of = [&](size_t part) { return std::max<size_t>(1, part * static_cast<size_t>(max_length) / 64); };
   std::vector<AssistantLoad> loads;
   uint64_t seed = 1;
   for (const LoadShape& shape : kShapes) {
     AssistantLoad load{shape.name, {}, static_cast<int>(length_of(shape.answer))};
     const uint64_t shared = seed++;
-    for (int c = 0; c < scale * shape.num_conversations; ++c) {
+    for (int c = 0; c < shape.num_conversations; ++c) {
       Conversation conversation;
       conversation.prefix =
           write_tokens(model, shape.prefix_kind, length_of(shape.prefix), shape.shares_prefix ? shared : seed++, true);

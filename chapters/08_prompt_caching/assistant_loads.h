@@ -29,7 +29,7 @@ enum class Sentences { rules, tools, examples, questions, findings };
 std::vector<int32_t> write_tokens(const LoadedModel& model, Sentences kind, size_t count, uint64_t seed, bool begins);
 
 // A shared system prompt, a chat of several turns, few-shot examples, an agent whose context grows, and prompts that
-// have nothing in common. No text is longer than `max_length` tokens. `scale` times as many conversations as the least.
-std::vector<AssistantLoad> make_assistant_loads(const LoadedModel& model, int32_t max_length, int scale);
+// have nothing in common. No text is longer than `max_length` tokens.
+std::vector<AssistantLoad> make_assistant_loads(const LoadedModel& model, int32_t max_length);
 
 }  // namespace llm

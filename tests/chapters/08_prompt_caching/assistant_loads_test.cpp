@@ -45,7 +45,7 @@ TEST(AssistantLoads, WriteAsManyTokensAsAreAskedFor) {
 TEST(AssistantLoads, BeginAlikeOrNot) {
   for (const LoadedModel& model : some_models()) {
     for (const int32_t max_length : {40, 97, 512}) {
-      const std::vector<AssistantLoad> loads = make_assistant_loads(model, max_length, 2);
+      const std::vector<AssistantLoad> loads = make_assistant_loads(model, max_length);
       ASSERT_EQ(loads.size(), 5u);
       for (const AssistantLoad& load : loads) {
         std::set<Ids> prefixes, messages;
