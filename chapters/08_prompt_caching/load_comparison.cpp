@@ -19,7 +19,8 @@ std::vector<Request> next_requests(const AssistantLoad& load, const std::vector<
   std::vector<Request> requests;
   for (size_t c = 0; c < load.conversations.size(); ++c) {
     if (said[c].size() == load.conversations[c].messages.size()) continue;
-    Request request{fmt::format("{} {}.{}", load.name, c, said[c].size()), load.next_prompt(c, said[c]),
+    Request request{fmt::format("{} {}.{}", load.name, c, said[c].size()),
+                    load.next_prompt(c, said[c]),
                     {load.answer_tokens, true, {}}};
     request.arrival_step = kArrivalGap * std::ssize(requests);
     requests.push_back(std::move(request));
@@ -131,7 +132,9 @@ Json describe_load(const LoadComparison& load, const CachePrice& price) {
   json.set("requests_too_short", load.num_too_short).set("prompt_tokens", load.usage.prompt_tokens());
   json.set("cached_tokens", load.usage.cached_tokens).set("written_tokens", load.usage.written_tokens);
   json.set("fresh_tokens", load.usage.fresh_tokens).set("predicted_cached_tokens", load.predicted_cached_tokens);
-  json.set("hit_rate", load.hit_rate()).set("blocks_shared", load.most_shared_blocks).set("evictions", load.num_evicted);
+  json.set("hit_rate", load.hit_rate())
+      .set("blocks_shared", load.most_shared_blocks)
+      .set("evictions", load.num_evicted);
   json.set("ttft_ms_cold", median(load.cold_ttft_ms)).set("ttft_ms_warm", median(load.warm_ttft_ms));
   return json.set("price", load.relative_cost(price));
 }

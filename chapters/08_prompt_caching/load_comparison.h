@@ -7,6 +7,7 @@
 
 #include "chapters/08_prompt_caching/assistant_loads.h"
 #include "chapters/08_prompt_caching/prompt_service.h"
+#include "common/json/json.h"
 
 namespace llm {
 
@@ -16,12 +17,12 @@ struct LoadComparison {
   int64_t num_too_short = 0;               // silently not cached
   CacheUsage usage;                        // of the warm requests together
   int64_t predicted_cached_tokens = 0;
-  int64_t num_evicted = 0;          // blocks, while this load was served
-  int32_t most_shared_blocks = 0;   // with several owners at a time
+  int64_t num_evicted = 0;                         // blocks, while this load was served
+  int32_t most_shared_blocks = 0;                  // with several owners at a time
   std::vector<double> cold_ttft_ms, warm_ttft_ms;  // [num_requests]
 
-  double hit_rate() const;     // of the prompts' tokens
-  double ttft_ratio() const;   // cold through warm, by medians
+  double hit_rate() const;                              // of the prompts' tokens
+  double ttft_ratio() const;                            // cold through warm, by medians
   double relative_cost(const CachePrice& price) const;  // of the prompts; without a cache 1
 };
 

@@ -11,7 +11,7 @@
 #include "chapters/07_continuous_batching/serving_options.h"
 #include "chapters/07_continuous_batching/serving_output.h"
 #include "chapters/08_prompt_caching/load_comparison.h"
-#include "chapters/08_prompt_caching/prefix_comparison.h"
+#include "chapters/08_prompt_caching/spoiled_prompts.h"
 #include "chapters/08_prompt_caching/ttft_probe.h"
 #include "common/program/program.h"
 #include "common/program/report.h"
@@ -20,7 +20,7 @@
 namespace llm {
 namespace {
 
-constexpr int kLoadLength = 512, kSimtLoadLength = 96;
+constexpr int kLoadLength = 512, kSimtLoadLength = 36;
 constexpr int kTextsInCache = 4;  // of the loads' greatest length: too few for all, so that some are evicted
 constexpr int kProbeAnswer = 12, kProbeRuns = 5;
 constexpr CachePrice kHourPrice = {2.0, 0.1}, kFreeWrites = {1.0, 0.1};
@@ -73,32 +73,6 @@ int compare_two(const PromptOptions& prompt_options, const Options& options, con
   fmt::print("{}", draw_comparison(compare_prompts(*loaded.tokenizer, first, second, prompt_options.serving.block_size),
                                    *loaded.tokenizer));
   return 0;
-}
-
-// How prompts are spoiled, with the remedy beside each.
-std::string draw_examples(const Tokenizer& tokenizer, int32_t block_size) {
-  const std::string story =
-      "You tell little children a story before they go to bed. It is about a cat, a dog and a red kite in the park. "
-      "Nobody is sad for long, and all of them are friends in the end. The cat can talk, the dog can not.";
-  struct Example {
-    const char* what;
-    std::string first, second;
-  };
-  const Example examples[] = {
-      {"a clock at the start", "It is 9:41. " + story, "It is 9:42. " + story},
-      {"  the clock at the end", story + " It is 9:41.", story + " It is 9:42."},
-      {"a changed tool list", "Tools: find, count, draw. " + story, "Tools: find, count. " + story},
-      {"  the tools last", story + " Tools: find, count, draw.", story + " Tools: find, count."},
-      {"a space at a seam", "Tom had a red ", "Tom had a red kite"},
-      {"  no space at the seam", "Tom had a red", "Tom had a red kite"},
-  };
-  Table table({"two prompts", "bytes alike", "tokens alike", "of", "blocks hit"});
-  for (const auto& [what, first, second] : examples) {
-    const PrefixComparison c = compare_prompts(tokenizer, first, second, block_size);
-    table.add({what, fmt::format("{} of {}", c.common_bytes, second.size()), fmt::format("{}", c.common_tokens),
-               fmt::format("{}", c.tokens[1].size()), fmt::format("{} of {}", c.hit_blocks, c.num_blocks)});
-  }
-  return table.to_string();
 }
 
 // ---- one long prompt, cold and warm ----
@@ -178,12 +152,12 @@ Services start_services(const Setup& setup, const SecondsClock& clock, Engine::O
   const int32_t block_size = asked.serving.block_size;
   const auto blocks_of = [&](int64_t tokens) { return static_cast<int32_t>((tokens + block_size - 1) / block_size); };
   const int64_t text = std::ssize(setup.prompt) + setup.options.max_tokens;
-  const int32_t longest = blocks_of(std::min<int64_t>(std::max<int64_t>(text, setup.load_length()),
-                                                      setup.loaded.config().context_length));
+  const int32_t longest =
+      blocks_of(std::min<int64_t>(std::max<int64_t>(text, setup.load_length()), setup.loaded.config().context_length));
   const int num_blocks = asked.serving.num_blocks;
   if (num_blocks > 0 && num_blocks < longest) {
-    fail_input("--num-blocks is {}, but the longest text takes {} blocks of {} tokens; give as many or more", num_blocks,
-               longest, block_size);
+    fail_input("--num-blocks is {}, but the longest text takes {} blocks of {} tokens; give as many or more",
+               num_blocks, longest, block_size);
   }
   ServiceParams params{num_blocks > 0 ? num_blocks : std::max(longest, kTextsInCache * blocks_of(setup.load_length())),
                        block_size, asked.serving.scheduler_params(), std::nullopt, clock};
@@ -191,7 +165,8 @@ Services start_services(const Setup& setup, const SecondsClock& clock, Engine::O
   Services services;
   services.cold = std::make_unique<PromptService>(setup.loaded, params, attend);
   if (asked.prefix_cache == "on") {
-    params.rules = CacheRules{true, asked.min_prompt == 0 ? block_size : asked.min_prompt, asked.ttl, true};
+    params.rules =
+        CacheRules{.min_tokens = asked.min_prompt == 0 ? block_size : asked.min_prompt, .ttl_seconds = asked.ttl, .price = asked.price};
   }
   services.warm = std::make_unique<PromptService>(setup.loaded, params, attend, std::move(on_token));
   return services;
@@ -214,6 +189,13 @@ std::vector<LoadComparison> run_loads(const Setup& setup, Services& services, co
   return results;
 }
 
+// Warm and cold say the same, and prompts were found where there were some to find.
+bool is_right(const Setup& setup, const TtftProbe& probe, const std::vector<LoadComparison>& loads) {
+  const LoadComparison sum = sum_of(loads);
+  const bool hits = sum.usage.cached_tokens > 0 || sum.predicted_cached_tokens == 0;
+  return probe.same && sum.num_same == sum.num_requests && (hits || setup.prompt_options.prefix_cache == "off");
+}
+
 int run(int argc, const char* const* argv) {
   PromptOptions prompt_options;
   OptionParser parser("chapter_08", "Chapter 8, prompt caching: prompts that begin alike are computed once.");
@@ -231,9 +213,11 @@ int run(int argc, const char* const* argv) {
   // The text comes first: sequence 0 of the warm service.
   TokenStream stream(loaded, prompt);
   double now = 0.0;
-  Services services = start_services(setup, [&now] { return now; }, [&](const Sequence& sequence, int32_t token) {
-    if (sequence.id == 0) stream.push(token);
-  });
+  Services services = start_services(
+      setup, [&now] { return now; },
+      [&](const Sequence& sequence, int32_t token) {
+        if (sequence.id == 0) stream.push(token);
+      });
   const Generation& generation = services.warm->serve({{"text", prompt, params}}).front()->generation;
   stream.finish();
   const size_t kv_bytes = static_cast<size_t>(services.warm->cache().num_blocks_for(generation.all().size() - 1)) *
@@ -243,9 +227,12 @@ int run(int argc, const char* const* argv) {
   const int32_t probe_len = std::max(2, setup.load_length() - kProbeAnswer);
   const int probe_runs = options.device == Device::simt ? 1 : kProbeRuns;
   const TtftProbe probe = probe_ttft(loaded, *services.cold, *services.warm, probe_len, kProbeAnswer, probe_runs);
-  const std::vector<LoadComparison> loads =
-      run_loads(setup, services, [&] { now += prompt_options.think_time; });
-  if (loaded.tokenizer) fmt::print("\n{}", draw_examples(*loaded.tokenizer, prompt_options.serving.block_size));
+  const std::vector<LoadComparison> loads = run_loads(setup, services, [&] { now += prompt_options.think_time; });
+  const int32_t block_size = prompt_options.serving.block_size;
+  if (loaded.tokenizer) {
+    fmt::print("\nwhat keeps a prompt from being found, blocks of {} tokens:\n{}", block_size,
+               draw_spoiled_prompts(spoiled_prompts(*loaded.tokenizer, block_size)));
+  }
   fmt::print("\nloads served from {} blocks of {} tokens, cold and warm:\n{}",
              services.warm->cache().pool().num_blocks(), prompt_options.serving.block_size,
              draw_loads(loads, prompt_options.price));
@@ -262,8 +249,9 @@ int run(int argc, const char* const* argv) {
   add_loads(report, setup, loads);
   report.compare(naive.token_ids, naive.top_gaps);
   const int code = report.finish();
-  write_if_asked(prompt_options.serving.results, describe_results(services.warm->engine()));
-  write_if_asked(prompt_options.serving.step_log, describe_steps(services.warm->engine()));
+  const ServingOptions& serving = prompt_options.serving;
+  if (!serving.results.empty()) write_file(serving.results, describe_results(services.warm->engine()));
+  if (!serving.step_log.empty()) write_file(serving.step_log, describe_steps(services.warm->engine()));
   return std::max(code, is_right(setup, probe, loads) ? 0 : 1);
 }
 
