@@ -52,6 +52,7 @@ class PagedKvCache : public KvMemory {
   BlockPool& pool() { return pool_; }
   const BlockPool& pool() const { return pool_; }
   int32_t block_size() const { return size_.block_size; }
+  int32_t max_length() const { return size_.max_length; }
   int32_t num_blocks_for(int32_t num_tokens) const;  // ceil(num_tokens / block_size)
   int64_t blocks_copied() const { return blocks_copied_; }
 

@@ -165,8 +165,9 @@ Services start_services(const Setup& setup, const SecondsClock& clock, Engine::O
   Services services;
   services.cold = std::make_unique<PromptService>(setup.loaded, params, attend);
   if (asked.prefix_cache == "on") {
-    params.rules =
-        CacheRules{.min_tokens = asked.min_prompt == 0 ? block_size : asked.min_prompt, .ttl_seconds = asked.ttl, .price = asked.price};
+    params.rules = CacheRules{.min_tokens = asked.min_prompt == 0 ? block_size : asked.min_prompt,
+                              .ttl_seconds = asked.ttl,
+                              .price = asked.price};
   }
   services.warm = std::make_unique<PromptService>(setup.loaded, params, attend, std::move(on_token));
   return services;

@@ -30,6 +30,9 @@ TensorView StepRunner::run(const Batch& batch, KvMemory& memory) {
     }
     const TensorView logits = logits_.view().rows(0, batch.num_logits());
     model_.forward(batch, memory, attend_, workspace_, logits);
+    // Whoever reads logits waits for the step. Where nobody does, the lists of batch and memory may be written anew
+    // only after the device has read them.
+    if (batch.num_logits() == 0) synchronize(model_.device());
     return logits;
   }
 

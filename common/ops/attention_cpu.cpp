@@ -26,13 +26,13 @@ struct VisibleSlots {
     first = workspace.take({batch.num_tokens()}, DType::i32);
     const int32_t* const table = kv.block_table.as<int32_t>();
     const int64_t max_blocks = kv.block_table.dim(1), num_slots = kv.k.dim(0);
-    require(kv.block_table.dim(0) >= batch.num_seqs(), "a block table of {} sequences for {}", kv.block_table.dim(0),
-            batch.num_seqs());
     int32_t *const slot_data = slots.as<int32_t>(), *const first_data = first.as<int32_t>();
     int32_t begin = 0;
     for (int64_t s = 0; s < batch.num_seqs(); ++s) {
       const int32_t* block = table + s * max_blocks;
-      const int32_t length = batch.context_len[s];
+      const int32_t length = batch.context_len[s];  // none of padding
+      require(length == 0 || s < kv.block_table.dim(0), "a block table of {} sequences for {}", kv.block_table.dim(0),
+              batch.num_seqs());
       require(length <= max_blocks * kv.block_size, "{} keys in {} blocks of {}", length, max_blocks, kv.block_size);
       for (int32_t p = 0; p < length; p += kv.block_size, ++block) {
         const int32_t run = std::min(kv.block_size, length - p), slot = *block * kv.block_size;
@@ -102,6 +102,10 @@ struct HeadAttention {
 
   // region: one_query
   void run(const float* q, float* scores, float* out) const {
+    if (num_keys == 0) {  // padding
+      std::fill(out, out + head_dim, 0.0f);
+      return;
+    }
     for (int64_t j = 0; j < num_keys; j += kLanes) score(q, j, scores);
 
     const float factor = 1.0f / exponentiate(scores);

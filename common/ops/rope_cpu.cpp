@@ -46,6 +46,7 @@ void rotate_and_store(TensorView qkv, Int32View positions, const RopeParams& par
   T *const k_data = kv.k.as<T>(), *const v_data = kv.v.as<T>();
 
   parallel_for(num_tokens, qkv.numel(), [&](int64_t t) {
+    if (position_data[t] < 0) return;  // padding
     const float* const angles = cos_sin + position_data[t] * head_dim;
     const Rotation rotation{angles, angles + head_dim / 2, head_dim / 2, params.norm_eps};
     const float* const queries = qkv_data + t * qkv_size;
@@ -67,12 +68,15 @@ void rotate_and_store(TensorView qkv, Int32View positions, const RopeParams& par
 void rope_and_store(TensorView qkv, Int32View positions, const RopeParams& params, TensorView q, const KvView& kv) {
   const int64_t num_tokens = q.dim(0), head_dim = q.dim(2);
   const bool shapes_agree = qkv.shape == Shape{num_tokens, (q.dim(1) + 2 * kv.k.dim(1)) * head_dim} &&
-                            positions.numel() == num_tokens && kv.slots.numel() == num_tokens &&
+                            positions.numel() == num_tokens && kv.slots.numel() <= num_tokens &&
                             kv.k.shape == kv.v.shape && kv.k.dim(2) == head_dim && params.cos_sin.dim(1) == head_dim;
   require(shapes_agree, "the shapes of {} tokens' queries, keys and values do not agree", num_tokens);
   for (int64_t t = 0; t < num_tokens; ++t) {
-    const int32_t position = positions.as<int32_t>()[t], slot = kv.slots.as<int32_t>()[t];
-    require(0 <= position && position < params.cos_sin.dim(0), "position {} of {}", position, params.cos_sin.dim(0));
+    const int32_t position = positions.as<int32_t>()[t];
+    if (position < 0) continue;  // padding, which has no slot
+    require(t < kv.slots.numel(), "{} slots for a token at position {}", kv.slots.numel(), position);
+    const int32_t slot = kv.slots.as<int32_t>()[t];
+    require(position < params.cos_sin.dim(0), "position {} of {}", position, params.cos_sin.dim(0));
     require(0 <= slot && slot < kv.k.dim(0), "slot {} of {}", slot, kv.k.dim(0));
   }
   if (kv.k.dtype == DType::bf16) {

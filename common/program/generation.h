@@ -12,8 +12,8 @@
 
 namespace llm {
 
-// stop: an end-of-text or stop token, or a stop string; context: the context is full; cancelled: nobody waits for it any
-// more; rejected: it never began.
+// stop: an end-of-text or stop token, or a stop string; context: the context is full; cancelled: nobody waits for the
+// text any more; rejected: it was never begun.
 enum class FinishReason { none, stop, length, context, cancelled, rejected };
 
 constexpr const char* name_of(FinishReason reason) {
@@ -56,6 +56,9 @@ class Generation {
   // The same in two parts, for a StepSampler that draws for many: how to draw the next token, and what was drawn.
   SampleRow next_row() { return sampler_.next_row(); }
   void add(TopToken sampled, int64_t token_passes);
+
+  // It is waited for from now on; until this is called, from its construction.
+  void start_clock() { last_ = std::chrono::steady_clock::now(); }
 
   // The text ends here for a reason that its tokens do not show.
   void finish(FinishReason reason) { finish_reason_ = reason; }

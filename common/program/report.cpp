@@ -84,7 +84,7 @@ int Report::finish() {
     describe_kernel_counts(predicted_bytes_read_, details_);
   }
   if (!options_.json.empty()) write_file(options_.json, to_json().dump() + "\n");
-  if (!options_.trace.empty()) to_trace().write(options_.trace);
+  if (!options_.trace.empty()) (trace_ ? *trace_ : to_trace()).write(options_.trace);
   return comparison_.same ? 0 : 1;
 }
 

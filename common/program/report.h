@@ -1,6 +1,7 @@
 // What a chapter says at its end: the same shape on the screen and in --json for all of them.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -31,6 +32,11 @@ class Report {
   // once.
   void add_generation(const Generation& generation, size_t kv_bytes, double predicted_ttft_ms,
                       double predicted_ms_per_token);
+
+  // For a chapter in which a step serves more than the one text: what all its steps should read, which stands beside
+  // the simulator's counts; and a timeline of its own for --trace.
+  void predict_bytes_read(double bytes) { predicted_bytes_read_ = bytes; }
+  void set_trace(Trace trace) { trace_ = std::move(trace); }
 
   // A time; NaN where there is no prediction.
   void add_ms(const std::string& what, double predicted_ms, double measured_ms);
@@ -63,6 +69,7 @@ class Report {
   double predicted_bytes_read_;  // by all steps together
   int64_t kv_bytes_ = 0;
   Comparison comparison_;
+  std::optional<Trace> trace_;
   Table table_;
   Json details_;
 };

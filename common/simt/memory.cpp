@@ -154,9 +154,14 @@ cudaError_t cudaFree(void* memory) {
   return memory == nullptr || device_memory().free(memory) ? cudaSuccess : cudaErrorInvalidValue;
 }
 
-// All work is done at once: what is freed in the stream's order is freed now.
+// What is freed in the stream's order is freed when the work before it is done.
 cudaError_t cudaMallocAsync(void** memory, size_t bytes, cudaStream_t) { return cudaMalloc(memory, bytes); }
-cudaError_t cudaFreeAsync(void* memory, cudaStream_t) { return cudaFree(memory); }
+cudaError_t cudaFreeAsync(void* memory, cudaStream_t stream) {
+  if (refused_in_capture()) return cudaErrorStreamCaptureUnsupported;
+  if (memory != nullptr && !device_memory().holds(memory, 1)) return cudaErrorInvalidValue;
+  do_on_stream(stream, [=] { cudaFree(memory); });
+  return cudaSuccess;
+}
 
 cudaError_t cudaMallocHost(void** memory, size_t bytes) {
   if (refused_in_capture()) return cudaErrorStreamCaptureUnsupported;
@@ -178,7 +183,8 @@ cudaError_t cudaMemcpyAsync(void* to, const void* from, size_t bytes, cudaMemcpy
 
 cudaError_t cudaMemcpy(void* to, const void* from, size_t bytes, cudaMemcpyKind kind) {
   if (refused_in_capture()) return cudaErrorStreamCaptureUnsupported;
-  return cudaMemcpyAsync(to, from, bytes, kind);
+  const cudaError_t given = cudaMemcpyAsync(to, from, bytes, kind);
+  return given == cudaSuccess ? cudaDeviceSynchronize() : given;
 }
 
 cudaError_t cudaMemsetAsync(void* memory, int value, size_t bytes, cudaStream_t stream) {

@@ -28,8 +28,18 @@ struct CUevent_st {
 };
 
 namespace {
+
 thread_local CUstream_st* capturing_stream = nullptr;  // at most one: a second has nothing to join it
+thread_local bool late = false;
+thread_local Work late_work;  // of all streams, in the order in which it was given
+
+void do_late_work() {
+  const bool was_late = std::exchange(late, false);
+  for (const std::function<void()>& work : std::exchange(late_work, {})) work();
+  late = was_late;
 }
+
+}  // namespace
 
 bool refused_in_capture() {
   if (capturing_stream == nullptr) return false;
@@ -40,6 +50,8 @@ bool refused_in_capture() {
 void do_on_stream(cudaStream_t stream, std::function<void()> work) {
   if (stream != nullptr && stream->capturing) {
     stream->captured.push_back(std::move(work));
+  } else if (late) {
+    late_work.push_back(std::move(work));
   } else {
     work();
   }
@@ -61,7 +73,16 @@ cudaError_t cudaStreamDestroy(cudaStream_t stream) {
 
 cudaError_t cudaStreamSynchronize(cudaStream_t) { return cudaDeviceSynchronize(); }
 
-cudaError_t cudaDeviceSynchronize() { return refused_in_capture() ? cudaErrorStreamCaptureUnsupported : cudaSuccess; }
+cudaError_t cudaDeviceSynchronize() {
+  if (refused_in_capture()) return cudaErrorStreamCaptureUnsupported;
+  do_late_work();
+  return cudaSuccess;
+}
+
+void do_streams_late(bool is_late) {
+  do_late_work();
+  late = is_late;
+}
 
 cudaError_t cudaEventCreate(cudaEvent_t* event) { return cudaEventCreateWithFlags(event, cudaEventDefault); }
 

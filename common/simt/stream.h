@@ -1,5 +1,5 @@
-// Streams, events and graphs. A stream does its work at once, in the call that gives it; one that is being captured
-// records it instead, as a list of closures, and a graph does the list.
+// Streams, events and graphs. A stream does its work at once, in the call that gives it, or as late as it may; one that
+// is being captured records it instead, as a list of closures, and a graph does the list.
 #pragma once
 
 #include <functional>
@@ -44,7 +44,11 @@ cudaError_t cudaGraphLaunch(cudaGraphExec_t executable, cudaStream_t stream);
 cudaError_t cudaGraphDestroy(cudaGraph_t graph);
 cudaError_t cudaGraphExecDestroy(cudaGraphExec_t executable);
 
-// Does `work` now, or records it where the stream is being captured.
+// From now on streams do their work only when somebody waits for it: what the host overwrites too early shows, as it
+// may on a device. What is left is done where this is turned off.
+void do_streams_late(bool late);
+
+// Does `work` now, or later; or records it where the stream is being captured.
 void do_on_stream(cudaStream_t stream, std::function<void()> work);
 
 // Whether a stream is being captured, which such a call spoils.

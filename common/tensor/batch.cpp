@@ -34,9 +34,9 @@ void Batch::add(int32_t sequence_id, std::span<const int32_t> new_tokens, int32_
   sequence_ids.push_back(sequence_id);
 }
 
-void Batch::add_padding() {
+void Batch::add_padding(LogitRows rows) {
   constexpr int32_t kNoSequence = -1, kNoPosition = -1, kAnyToken = 0;
-  logit_rows.push_back(static_cast<int32_t>(num_tokens()));
+  if (rows != LogitRows::none) logit_rows.push_back(static_cast<int32_t>(num_tokens()));
   tokens.push_back(kAnyToken);
   positions.push_back(kNoPosition);
   query_start.push_back(static_cast<int32_t>(num_tokens()));

@@ -20,9 +20,10 @@ struct Batch {
   // Appends a sequence's new tokens at positions first_position, first_position + 1, ...
   void add(int32_t sequence_id, std::span<const int32_t> new_tokens, int32_t first_position, LogitRows rows);
 
-  // Appends a token of no sequence, at position -1: what fills up a recorded step on a GPU. Nothing of it is stored,
-  // and it sees no keys. The memory does not know of it.
-  void add_padding();
+  // Appends a token of no sequence, at position -1: what fills up a recorded step on a GPU, and the empty places of a
+  // static batch. Nothing of it is stored, and it sees no keys. The memory does not know of it, so it is added after
+  // begin_step, and nothing comes behind it but other padding.
+  void add_padding(LogitRows rows = LogitRows::last);
 
   void upload() const;  // all lists to the device
 

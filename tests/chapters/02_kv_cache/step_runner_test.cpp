@@ -10,9 +10,18 @@
 #include "tests/support/expect_close.h"
 #include "tests/support/gpu_device.h"
 #include "tests/support/tiny_model.h"
+#if defined(LLM_HAVE_SIMT)
+#include "common/simt/stream.h"
+#endif
 
 namespace llm {
 namespace {
+
+void do_simt_late([[maybe_unused]] bool late) {
+#if defined(LLM_HAVE_SIMT)
+  simt::do_streams_late(late);
+#endif
+}
 
 using Ids = std::vector<int32_t>;
 
@@ -76,6 +85,31 @@ TEST_P(StepRunnerOn, PaddingStoresNothing) {
       EXPECT_TRUE(is_close(to_doubles(logits.view().rows(s, s + 1)), values, 1e-6)) << position;
     }
   }
+}
+
+// A chunk of a prompt, without logits, and the next step's lists written at once: nobody has waited for the first.
+// The simulator is made to do its work as late as it may.
+TEST_P(StepRunnerOn, AStepWithoutLogitsHasReadItsLists) {
+  const auto logits_after_chunks = [](Device device, int32_t chunk) {
+    const auto model = tiny_transformer(tiny_config("llama"), 4, DType::f32, device);
+    ContiguousKvCache cache(model->config(), 16, 1, DType::f32, device);
+    StepRunner runner(*model, model->ops().attend);
+    Batch batch(12, 1, device);
+    const Ids text = {5, 9, 13, 2, 8, 77, 31, 4, 6, 60, 11, 12};
+    TensorView logits;
+    do_simt_late(true);
+    for (int32_t at = 0; at < 12; at += chunk) {
+      batch.clear();
+      batch.add(0, std::span(text).subspan(static_cast<size_t>(at), static_cast<size_t>(chunk)), at,
+                at + chunk == 12 ? LogitRows::last : LogitRows::none);
+      EXPECT_TRUE(cache.begin_step(batch));
+      logits = runner.run(batch, cache);
+    }
+    const Tensor here = to_host(logits);
+    do_simt_late(false);
+    return to_doubles(here);
+  };
+  EXPECT_TRUE(is_close(logits_after_chunks(GetParam(), 3), logits_after_chunks(Device::cpu, 12), 1e-4));
 }
 
 INSTANTIATE_TEST_SUITE_P(Devices, StepRunnerOn, testing::Values(Device::cpu, Device::simt, Device::cuda),

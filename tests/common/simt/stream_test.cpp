@@ -21,6 +21,24 @@ struct Streamed : testing::Test {
 using Stream = Streamed;
 using Graph = Streamed;
 
+// A copy reads the host's memory when it is done, not when it is asked for; what is freed behind it waits as well.
+TEST_F(Stream, DoesItsWorkLateWhereItIsToldTo) {
+  do_streams_late(true);
+  std::vector<float> host(33, 1.0f);
+  void* memory = nullptr;
+  CUDA_CHECK(cudaMallocAsync(&memory, 33 * sizeof(float), stream));
+  DeviceArray<float> sum(std::vector<float>(33, 0.0f));
+  CUDA_CHECK(cudaMemcpyAsync(memory, host.data(), 33 * sizeof(float), cudaMemcpyHostToDevice, stream));
+  launch<add_kernel>({2, 32, 0, stream}, static_cast<const float*>(memory), 0.5f, sum.data(), 33);
+  CUDA_CHECK(cudaFreeAsync(memory, stream));
+  host.assign(33, 3.0f);  // too early
+  CUDA_CHECK(cudaStreamSynchronize(stream));
+  EXPECT_EQ(sum.values(), std::vector<float>(33, 3.5f));
+  launch<add_kernel>({2, 32, 0, stream}, sum.data(), 0.0f, sum.data(), 33);
+  do_streams_late(false);
+  EXPECT_EQ(sum.values(), std::vector<float>(33, 7.0f)) << "what was left is done";
+}
+
 TEST_F(Graph, RecordsAndReadsItsValuesWhenItIsReplayed) {
   constexpr int kSize = 65;
   const std::vector<float> zeros(kSize, 0.0f);

@@ -1,0 +1,33 @@
+#include "chapters/07_continuous_batching/serving_options.h"
+
+#include <bit>
+
+namespace llm {
+
+void ServingOptions::add_to(CommandLine& line) {
+  line.add("--requests", &requests, "serve the requests of this file, one JSON object a line");
+  line.add("--results", &results, "write what became of each request to this file, a line each");
+  line.add("--step-log", &step_log, "write what each step did to this file, a line each");
+  line.add("--scheduler", &scheduler, {"continuous", "static"}, "whose results, step log and trace are written");
+  line.add("--policy", &policy, {"fcfs", "priority"}, "who is the more urgent: who came first, or by \"priority\"");
+  line.add("--block-size", &block_size, 1, 256, "tokens in a block of the cache, a power of two");
+  line.add("--num-blocks", &num_blocks, 0, 1 << 24, "blocks in the cache; 0: half of what all slots take at most");
+  line.add("--token-budget", &token_budget, 1, 1 << 20, "new tokens in one step, of all requests together");
+  line.add("--max-chunk", &max_chunk, 0, 1 << 20, "new tokens of one request in a step; 0: as the budget allows");
+  line.add("--max-running", &max_running, 1, 1024, "requests that run side by side: slots");
+}
+
+void ServingOptions::check() const {
+  if (!std::has_single_bit(static_cast<uint32_t>(block_size))) {
+    fail_input("--block-size is {}, but must be a power of two from 1 to 256, such as 16", block_size);
+  }
+  check_output("--results", results);
+  check_output("--step-log", step_log);
+}
+
+SchedulerParams ServingOptions::scheduler_params() const {
+  return {token_budget, max_chunk == 0 ? INT32_MAX : max_chunk, max_running,
+          policy == "fcfs" ? Policy::fcfs : Policy::priority};
+}
+
+}  // namespace llm
