@@ -9,6 +9,8 @@
 
 namespace llm {
 
+inline constexpr size_t kMaxBreakpoints = 4;
+
 struct Request {
   std::string id;
   std::vector<int32_t> prompt;

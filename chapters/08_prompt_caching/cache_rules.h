@@ -22,9 +22,7 @@ struct CacheRules {
   double ttl_seconds = 300.0;
   // Others find a prompt's blocks once its own first token is there, and not while it is still computed.
   bool after_first_token = true;
-  CachePrice price;
+  CachePrice price = {};
 };
-
-inline constexpr size_t kMaxBreakpoints = 4;
 
 }  // namespace llm

@@ -23,6 +23,8 @@ std::vector<Request> next_requests(const AssistantLoad& load, const std::vector<
                     load.next_prompt(c, said[c]),
                     {load.answer_tokens, true, {}}};
     request.arrival_step = kArrivalGap * std::ssize(requests);
+    request.breakpoints = {static_cast<int32_t>(load.conversations[c].prefix.size()),
+                           static_cast<int32_t>(request.prompt.size())};  // for the others, and for the next turn
     requests.push_back(std::move(request));
   }
   return requests;

@@ -27,7 +27,7 @@ constexpr CachePrice kHourPrice = {2.0, 0.1}, kFreeWrites = {1.0, 0.1};
 
 struct PromptOptions {
   ServingOptions serving;
-  std::string prefix_cache = "on", compare;
+  std::string prefix_cache = "on", cache_mode = "automatic", compare;
   std::filesystem::path compare_file;
   double ttl = 300.0, think_time = 60.0;  // seconds
   int min_prompt = 0, load_length = 0;    // tokens; 0: a block; as the device allows
@@ -37,6 +37,7 @@ struct PromptOptions {
     serving.token_budget = kLoadLength;
     serving.add_to(line);
     line.add("--prefix-cache", &prefix_cache, {"on", "off"}, "whether prompts are cached at all");
+    line.add("--cache-mode", &cache_mode, {"automatic", "breakpoints"}, "what of a prompt: all, or up to breakpoints");
     line.add("--ttl", &ttl, 0.0, 1e9, "seconds for which a prompt is kept that nobody reads");
     line.add("--think-time", &think_time, 0.0, 1e9, "seconds that pass between two turns of a chat");
     line.add("--min-prompt", &min_prompt, 0, 1 << 20, "tokens below which a prompt is not cached; 0: one block");
@@ -108,7 +109,8 @@ void add_loads(Report& report, const Setup& setup, const std::vector<LoadCompari
   const CacheUsage& usage = sum.usage;
   const int64_t bytes_per_token = setup.loaded.config().kv_bytes_per_token(size_of(setup.options.dtype));
   report.add_row(fmt::format("cached of {} prompt tokens", format_count(usage.prompt_tokens())),
-                 format_count(sum.predicted_cached_tokens), format_count(usage.cached_tokens));
+                 setup.prompt_options.cache_mode == "automatic" ? format_count(sum.predicted_cached_tokens) : "",
+                 format_count(usage.cached_tokens));
   report.add_row("  written, fresh", "",
                  fmt::format("{}, {}", format_count(usage.written_tokens), format_count(usage.fresh_tokens)));
   report.add_row("  hit rate", "", format_share(sum.hit_rate()));
@@ -165,7 +167,8 @@ Services start_services(const Setup& setup, const SecondsClock& clock, Engine::O
   Services services;
   services.cold = std::make_unique<PromptService>(setup.loaded, params, attend);
   if (asked.prefix_cache == "on") {
-    params.rules = CacheRules{.min_tokens = asked.min_prompt == 0 ? block_size : asked.min_prompt,
+    params.rules = CacheRules{.automatic = asked.cache_mode == "automatic",
+                              .min_tokens = asked.min_prompt == 0 ? block_size : asked.min_prompt,
                               .ttl_seconds = asked.ttl,
                               .price = asked.price};
   }
@@ -203,6 +206,9 @@ int run(int argc, const char* const* argv) {
   prompt_options.add_to(parser.command_line());
   const Options options = parser.parse(argc, argv);
   prompt_options.serving.check();
+  if (prompt_options.serving.scheduler == "static") {
+    fail_input("--scheduler is static, but a static batch has no prompt cache; leave it out, or run chapter 7");
+  }
   const LoadedModel loaded = load_model(options);
   if (!prompt_options.compare.empty() || !prompt_options.compare_file.empty()) {
     return compare_two(prompt_options, options, loaded);

@@ -11,8 +11,9 @@ PromptService::PromptService(const LoadedModel& model, const ServiceParams& para
              {params.num_blocks, params.block_size, static_cast<int32_t>(model.config().context_length),
               params.scheduler.max_running},
              dtype_, model.transformer->device()),
-      prompts_(params.rules ? std::optional<PromptCache>(std::in_place, cache_, *params.rules, params.clock)
-                            : std::nullopt),
+      prompts_(params.rules
+                   ? std::optional<PromptCache>(std::in_place, cache_, *params.rules, params.clock, params.hash)
+                   : std::nullopt),
       scheduler_(params.scheduler, cache_, prompts_ ? &*prompts_ : nullptr),
       engine_(model, cache_, scheduler_, attend, prompts_ ? &*prompts_ : nullptr, std::move(on_token)) {}
 

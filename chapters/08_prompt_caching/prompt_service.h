@@ -12,8 +12,9 @@ struct ServiceParams {
   int32_t num_blocks;
   int32_t block_size = 16;
   SchedulerParams scheduler;
-  std::optional<CacheRules> rules;  // none: every prompt is computed from its first token on
+  std::optional<CacheRules> rules = std::nullopt;  // none: every prompt is computed from its first token on
   SecondsClock clock = steady_clock();
+  HashBlockFn hash = hash_block;
 };
 
 class PromptService {
