@@ -65,8 +65,7 @@ BudgetRun run_in_budget(const Transformer& model, const Budgeted& budgeted, std:
 
 }  // namespace
 
-BudgetRun run_contiguous(const Transformer& model, std::vector<Text> requests, int64_t num_slots,
-                         int32_t max_length) {
+BudgetRun run_contiguous(const Transformer& model, std::vector<Text> requests, int64_t num_slots, int32_t max_length) {
   const int64_t num_stretches = std::min(num_slots / max_length, std::ssize(requests));
   ContiguousKvCache cache(model.config(), max_length, num_stretches, model.dtype(), model.device());
   const auto admit = [&](const Text&, int64_t num_running) { return num_running < num_stretches; };

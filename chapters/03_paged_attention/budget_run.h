@@ -29,8 +29,7 @@ struct BudgetRun {
 // of KV memory; at most one joins in a step. No text is longer than `max_length`, and one of that length must fit.
 
 // Each text reserves a stretch of `max_length` slots.
-BudgetRun run_contiguous(const Transformer& model, std::vector<Text> requests, int64_t num_slots,
-                         int32_t max_length);
+BudgetRun run_contiguous(const Transformer& model, std::vector<Text> requests, int64_t num_slots, int32_t max_length);
 
 // Each text takes blocks as it grows. Where a step is refused, the youngest text gives its blocks back and begins again
 // when there is room; its tokens are kept, their keys and values computed anew. Chapter 7 is about doing this well.

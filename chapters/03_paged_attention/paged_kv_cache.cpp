@@ -67,7 +67,8 @@ bool PagedKvCache::can_adopt(const std::vector<int32_t>& blocks, int32_t num_mor
 
 void PagedKvCache::adopt(int32_t sequence_id, const std::vector<int32_t>& blocks) {
   require(!tables_.contains(sequence_id), "sequence {} has blocks of its own and adopts others", sequence_id);
-  require(can_adopt(blocks, 0), "{} blocks adopted by a sequence of {} tokens at most", blocks.size(), size_.max_length);
+  require(can_adopt(blocks, 0), "{} blocks adopted by a sequence of {} tokens at most", blocks.size(),
+          size_.max_length);
   table(sequence_id).adopt(blocks, pool_);
 }
 

@@ -29,8 +29,8 @@ class PagedKvCache : public KvMemory {
   bool allocate(int32_t sequence_id, int32_t num_tokens);
   // `child`, an id not in use, goes on from all that `parent` holds.
   void fork(int32_t parent, int32_t child);
-  // Whether `num_more_tokens` find blocks behind `blocks`, full ones of another sequence, that are adopted first: beside
-  // the new ones it takes those of `blocks` that nobody owns now.
+  // Whether `num_more_tokens` find blocks behind `blocks`, full ones of another sequence, that are adopted first:
+  // beside the new ones it takes those of `blocks` that nobody owns now.
   bool can_adopt(const std::vector<int32_t>& blocks, int32_t num_more_tokens) const;
   // An id not in use begins with the tokens that stand in these full blocks, owned from now on by one more; a free one
   // whose numbers still stand may be among them.

@@ -7,9 +7,8 @@
 namespace llm {
 
 // region: samples
-std::vector<Text> generate_samples(const Transformer& model, PagedKvCache& cache,
-                                       const std::vector<int32_t>& prompt, const GenerationParams& params,
-                                       int num_samples) {
+std::vector<Text> generate_samples(const Transformer& model, PagedKvCache& cache, const std::vector<int32_t>& prompt,
+                                   const GenerationParams& params, int num_samples) {
   BatchedGeneration batched(model, cache, model.ops().attend, std::max<int64_t>(std::ssize(prompt), num_samples),
                             num_samples);
   std::vector<Text> samples;

@@ -76,7 +76,8 @@ std::vector<int32_t> read_breakpoints(const Json& list, int64_t prompt_len) {
 
 Request read_request(const Json& line, const LoadedModel& model, const GenerationParams& defaults) {
   if (!line.is_object())
-    fail_input("{}: is no object; give one request a line, such as {{\"id\": \"a\", ...}}", line.where());
+    fail_input("{}: is no object; give one request a line, such as {{\"id\": \"a\", \"prompt\": \"Once\"}}",
+               line.where());
   expect_known_fields(line);
   Request request{line.at("id").string(), read_prompt(line, model), defaults};
   if (request.id.empty()) line.at("id").fail("is empty; give each request a name of its own");

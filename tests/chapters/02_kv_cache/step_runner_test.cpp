@@ -87,6 +87,35 @@ TEST_P(StepRunnerOn, PaddingStoresNothing) {
   }
 }
 
+// Behind prompts, with and without logits, and behind single tokens: the others' logits are what they are without it.
+TEST_P(StepRunnerOn, PaddingBehindAStepChangesNothing) {
+  const auto model = tiny_transformer(tiny_config("qwen3"), 4, DType::f32, GetParam());
+  const auto logits_with = [&](int num_padding, LogitRows rows) {
+    ContiguousKvCache cache(model->config(), 8, 2, DType::f32, GetParam());
+    StepRunner runner(*model, model->ops().attend);
+    Batch batch(12, 12, GetParam());
+    std::vector<std::vector<double>> all;
+    for (const Ids& tokens : {Ids{5, 9, 13}, Ids{7}, Ids{8}}) {
+      const auto first = static_cast<int32_t>(all.empty() ? 0 : 2 + all.size());
+      batch.clear();
+      for (const int32_t s : {0, 1}) batch.add(s, tokens, first, LogitRows::last);
+      EXPECT_TRUE(cache.begin_step(batch));
+      for (int i = 0; i < num_padding; ++i) batch.add_padding(rows);
+      const TensorView logits = runner.run(batch, cache);
+      EXPECT_EQ(logits.dim(0), rows == LogitRows::none ? 2 : 2 + num_padding);
+      all.push_back(to_doubles(to_host(logits.rows(0, 2))));
+    }
+    return all;
+  };
+  const auto expected = logits_with(0, LogitRows::none);
+  for (const LogitRows rows : {LogitRows::none, LogitRows::last}) {
+    const auto actual = logits_with(5, rows);
+    for (size_t step = 0; step < expected.size(); ++step) {
+      EXPECT_TRUE(is_close(actual[step], expected[step], GetParam() == Device::cpu ? 0.0 : 1e-5)) << step;
+    }
+  }
+}
+
 // A chunk of a prompt, without logits, and the next step's lists written at once: nobody has waited for the first.
 // The simulator is made to do its work as late as it may.
 TEST_P(StepRunnerOn, AStepWithoutLogitsHasReadItsLists) {
