@@ -54,6 +54,18 @@ find_package(OpenMP REQUIRED COMPONENTS CXX)
 find_package(PkgConfig REQUIRED)
 pkg_check_modules(PCRE2 REQUIRED IMPORTED_TARGET libpcre2-8)
 pkg_check_modules(UTF8PROC REQUIRED IMPORTED_TARGET libutf8proc)
+# Of xxHash only the header is used; it has no CMake package.
+find_path(LLM_XXHASH_FOLDER xxhash.h)
+if(NOT LLM_XXHASH_FOLDER)
+  FetchContent_Declare(
+    xxhash
+    URL https://github.com/Cyan4973/xxHash/archive/refs/tags/v0.8.1.tar.gz
+    URL_HASH SHA256=3bb6b7d6f30c591dd65aaaff1c8b7a5b94d81687998ca9400082c739a690436c)
+  FetchContent_MakeAvailable(xxhash)
+  set(LLM_XXHASH_FOLDER ${xxhash_SOURCE_DIR})
+endif()
+add_library(llm_xxhash INTERFACE)
+target_include_directories(llm_xxhash SYSTEM INTERFACE ${LLM_XXHASH_FOLDER})
 find_package(Boost 1.74 QUIET COMPONENTS context) # the fibers of the device simt, which is left out without them
 if(LLM_BENCH)
   pkg_check_modules(OPENBLAS QUIET IMPORTED_TARGET openblas) # a peer to measure against, where it is found

@@ -3,7 +3,7 @@
 
 # pkg-config's name and Debian's, for each library.
 libraries="libpcre2-8=libpcre2-dev libutf8proc=libutf8proc-dev fmt=libfmt-dev CLI11=libcli11-dev
-nlohmann_json=nlohmann-json3-dev gtest=libgtest-dev benchmark=libbenchmark-dev"
+nlohmann_json=nlohmann-json3-dev libxxhash=libxxhash-dev gtest=libgtest-dev benchmark=libbenchmark-dev"
 # Without these nothing can be built; CMake downloads the other libraries where the system has none.
 needed_libraries="libpcre2-8 libutf8proc"
 

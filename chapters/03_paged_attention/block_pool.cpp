@@ -15,6 +15,7 @@ BlockPool::BlockPool(int32_t num_blocks)
 std::optional<int32_t> BlockPool::allocate() {
   if (free_list_.empty()) return std::nullopt;
   const int32_t block = free_list_.front();
+  if (forget_) forget_(block);
   share(block);
   return block;
 }

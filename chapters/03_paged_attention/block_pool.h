@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <list>
 #include <optional>
 #include <vector>
@@ -29,6 +30,10 @@ class BlockPool {
   // until it is allocated again, so a free one may be shared too: it leaves the free list.
   void share(int32_t block);
 
+  // Calls `forget` with each block that allocate() gives out, before its new owner has it: what the block held is lost
+  // from then on. Chapter 8 knows blocks by what they hold.
+  void on_allocate(std::function<void(int32_t block)> forget) { forget_ = std::move(forget); }
+
   // One owner less; the last one's leaving puts the block at the end of the free list.
   void release(int32_t block);
 
@@ -42,6 +47,7 @@ class BlockPool {
   std::vector<int32_t> ref_counts_;          // [num_blocks]
   FreeList free_list_;                       // in the order of release
   std::vector<FreeList::iterator> free_at_;  // [num_blocks] where a free block stands in the list
+  std::function<void(int32_t)> forget_;
 };
 
 }  // namespace llm

@@ -45,8 +45,6 @@ struct Setup {
 
 int64_t round_up(int64_t value, int64_t multiple) { return (value + multiple - 1) / multiple * multiple; }
 
-std::string format_share(double share) { return fmt::format("{:.1f}%", 100.0 * share); }
-
 std::string format_size(size_t bytes) { return format_bytes(static_cast<double>(bytes)); }
 
 // How many tokens both caches may hold in the run with a budget.

@@ -9,6 +9,8 @@
 
 namespace llm {
 
+inline constexpr size_t kMaxBreakpoints = 4;
+
 struct Request {
   std::string id;
   std::vector<int32_t> prompt;
@@ -18,6 +20,8 @@ struct Request {
   int64_t arrival_step = 0;                           // it is there when this step is planned
   std::optional<int64_t> cancel_step = std::nullopt;  // nobody waits for it any more when this step is planned
   std::string salt = {};                              // chapter 8: whose cached prompts it may share
+  std::vector<int32_t> breakpoints = {};              // chapter 8: how long the parts of the prompt are that end where
+                                                      // another may go on differently; in tokens, at most four
 };
 
 }  // namespace llm

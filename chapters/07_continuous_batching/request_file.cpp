@@ -13,8 +13,8 @@ namespace llm {
 namespace {
 
 constexpr std::string_view kFields[] = {
-    "id",   "arrival_step", "prompt", "prompt_token_ids", "max_tokens", "temperature", "top_k",      "top_p",
-    "seed", "priority",     "stop",   "stop_token_ids",   "ignore_eos", "salt",        "cancel_step"};
+    "id",   "arrival_step", "prompt", "prompt_token_ids", "max_tokens", "temperature", "top_k",       "top_p",
+    "seed", "priority",     "stop",   "stop_token_ids",   "ignore_eos", "salt",        "cancel_step", "breakpoints"};
 
 constexpr int64_t kMaxTokens = 1 << 20, kMaxStep = int64_t{1} << 40;
 
@@ -66,6 +66,14 @@ std::vector<std::string> read_stop(const Json& stop, const LoadedModel& model) {
   return strings;
 }
 
+std::vector<int32_t> read_breakpoints(const Json& list, int64_t prompt_len) {
+  if (list.size() > kMaxBreakpoints)
+    list.fail(fmt::format("has {}, but at most {} count", list.size(), kMaxBreakpoints));
+  std::vector<int32_t> lengths;
+  list.for_each([&](const Json& length) { lengths.push_back(static_cast<int32_t>(length.integer(1, prompt_len))); });
+  return lengths;
+}
+
 Request read_request(const Json& line, const LoadedModel& model, const GenerationParams& defaults) {
   if (!line.is_object())
     fail_input("{}: is no object; give one request a line, such as {{\"id\": \"a\", \"prompt\": \"Once\"}}",
@@ -89,6 +97,7 @@ Request read_request(const Json& line, const LoadedModel& model, const Generatio
   read("arrival_step", [&](const Json& f) { request.arrival_step = f.integer(0, kMaxStep); });
   read("cancel_step", [&](const Json& f) { request.cancel_step = f.integer(request.arrival_step, kMaxStep); });
   read("salt", [&](const Json& f) { request.salt = f.string(); });
+  read("breakpoints", [&](const Json& f) { request.breakpoints = read_breakpoints(f, std::ssize(request.prompt)); });
   return request;
 }
 

@@ -11,7 +11,7 @@ void ServingOptions::add_to(CommandLine& line) {
   line.add("--scheduler", &scheduler, {"continuous", "static"}, "whose results, step log and trace are written");
   line.add("--policy", &policy, {"fcfs", "priority"}, "who is the more urgent: who came first, or by \"priority\"");
   line.add("--block-size", &block_size, 1, 256, "tokens in a block of the cache, a power of two");
-  line.add("--num-blocks", &num_blocks, 0, 1 << 24, "blocks in the cache; 0: half of what all slots take at most");
+  line.add("--num-blocks", &num_blocks, 0, 1 << 24, "blocks in the cache; 0: the chapter's own choice");
   line.add("--token-budget", &token_budget, 1, 1 << 20, "new tokens in one step, of all requests together");
   line.add("--max-chunk", &max_chunk, 0, 1 << 20, "new tokens of one request in a step; 0: as the budget allows");
   line.add("--max-running", &max_running, 1, 1024, "requests that run side by side: slots");

@@ -54,6 +54,10 @@ std::string format_rate(double per_second) {
 
 std::string format_ratio(double ratio) { return std::isfinite(ratio) ? three_digits(ratio) + "×" : kNotMeasured; }
 
+std::string format_share(double share) {
+  return std::isfinite(share) ? fmt::format("{:.1f}%", 100.0 * share) : kNotMeasured;
+}
+
 std::string Table::to_string(const std::string& indent) const {
   std::vector<size_t> widths(rows_.front().size(), 0);
   for (const auto& row : rows_) {

@@ -13,6 +13,7 @@ std::string format_bytes(double bytes);      // "640 B", "1.31 MB": powers of te
 std::string format_rate(double per_second);  // "1,234"
 std::string format_ratio(double ratio);      // "12.3×"
 std::string format_count(int64_t count);     // "12,345"
+std::string format_share(double share);      // "31.4%" for 0.314
 
 // Columns as wide as their widest cell, the first one aligned left and the others right.
 class Table {

@@ -57,6 +57,25 @@ TEST(BlockPool, AFreeBlockCanBeSharedAgain) {
   EXPECT_EQ(pool.allocate(), std::nullopt);
 }
 
+// Whoever knows blocks by their content hears of those that are given out for another, and of no others.
+TEST(BlockPool, TellsWhichContentIsLost) {
+  BlockPool pool(3);
+  std::vector<int32_t> lost;
+  pool.on_allocate([&](int32_t block) {
+    EXPECT_EQ(pool.ref_count(block), 0) << "before it has an owner";
+    lost.push_back(block);
+  });
+  pool.allocate();
+  pool.allocate();
+  pool.release(0);
+  pool.share(0);  // its content is used again
+  pool.release(1);
+  pool.allocate();
+  pool.allocate();
+  EXPECT_EQ(pool.allocate(), std::nullopt);
+  EXPECT_EQ(lost, (std::vector<int32_t>{0, 1, 2, 1}));
+}
+
 TEST(BlockPool, RefusesWhatNobodyOwns) {
   BlockPool pool(2);
   EXPECT_THROW(pool.release(0), std::logic_error);

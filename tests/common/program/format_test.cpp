@@ -50,6 +50,9 @@ TEST(Format, RatesRatiosAndCounts) {
   EXPECT_EQ(format_ratio(12.34), "12.3×");
   EXPECT_EQ(format_ratio(1.0), "1.00×");
   EXPECT_EQ(format_ratio(kNan), "not measured");
+  EXPECT_EQ(format_share(0.3142), "31.4%");
+  EXPECT_EQ(format_share(1.0), "100.0%");
+  EXPECT_EQ(format_share(kNan), "not measured");
   EXPECT_EQ(format_count(0), "0");
   EXPECT_EQ(format_count(999), "999");
   EXPECT_EQ(format_count(1000), "1,000");
