@@ -35,12 +35,16 @@ void Generation::add(TopToken sampled, int64_t token_passes) {
   const bool is_eos = std::find(eos_token_ids_.begin(), eos_token_ids_.end(), token) != eos_token_ids_.end();
   if (is_eos && !params_.ignore_eos) {
     finish_reason_ = FinishReason::stop;
-  } else if (static_cast<int>(token_ids_.size()) >= params_.max_tokens) {
-    finish_reason_ = FinishReason::length;
-  } else if (static_cast<int>(all_.size()) >= context_length_) {
-    finish_reason_ = FinishReason::context;
+  } else if (num_left() <= 0) {
+    const bool is_longest = static_cast<int>(token_ids_.size()) >= params_.max_tokens;
+    finish_reason_ = is_longest ? FinishReason::length : FinishReason::context;
   }
   last_ = Clock::now();
+}
+
+int Generation::num_left() const {
+  return std::min(params_.max_tokens - static_cast<int>(token_ids_.size()),
+                  context_length_ - static_cast<int>(all_.size()));
 }
 
 double Generation::tokens_per_second() const {

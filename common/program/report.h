@@ -32,6 +32,9 @@ class Report {
   void add_generation(const Generation& generation, size_t kv_bytes, double predicted_ttft_ms,
                       double predicted_ms_per_token);
 
+  // What all steps together must read, where they are not one for each token.
+  void set_predicted_bytes_read(double bytes) { predicted_bytes_read_ = bytes; }
+
   // A time; NaN where there is no prediction.
   void add_ms(const std::string& what, double predicted_ms, double measured_ms);
 
@@ -43,6 +46,10 @@ class Report {
 
   // The run that the output must equal. Chapter 1 is the reference itself and never calls this.
   void compare(const std::vector<int32_t>& reference, const std::vector<float>& top_gaps);
+  // The same for another text than the one reported: a greedy one, where that was drawn in another way than chapter
+  // 1's.
+  void compare(const std::vector<int32_t>& reference, const std::vector<float>& top_gaps,
+               const std::vector<int32_t>& actual);
   // Near-ties of chapter 1's own run.
   void count_near_ties(const std::vector<float>& top_gaps);
 
