@@ -123,7 +123,7 @@ void add_first_text(Report& report, const Setup& s, const Options& options, cons
   const std::vector<int32_t>& ids = first.generation.token_ids();
   report.add_generation(first.generation, run.cache.nbytes(), first_ms,
                         later_ms / static_cast<double>(std::ssize(ids) - 1));
-  report.predict_bytes_read(bytes);
+  report.set_predicted_bytes_read(bytes);
   if (first.generation.finish_reason() == FinishReason::rejected) return;
   Options own = options;
   if (!serving.requests.empty()) own.reference.clear();  // it is for --prompt

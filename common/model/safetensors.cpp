@@ -220,7 +220,7 @@ Tensor SafetensorsFolder::get(const std::string& name, Shape shape) {
   const Entry& entry = found->second;
   if (entry.shape != dims_of(shape)) {
     fail_input("{}: {}.shape is {}, but config.json asks for {}; give weights and config.json of the same model",
-               entry.file->name(), name, to_string(entry.shape), shape.to_string());
+               entry.file->name(), name, to_string(entry.shape), shape);
   }
   const std::optional<DType> dtype = readable(entry.dtype);
   if (!dtype) {

@@ -133,7 +133,11 @@ template <class T>
 void attend_all(const Batch& batch, TensorView q, const KvView& kv, Workspace& workspace, TensorView out) {
   const int64_t num_tokens = q.dim(0), heads = q.dim(1), head_dim = q.dim(2), kv_heads = kv.k.dim(1);
   const VisibleSlots visible(batch, kv, workspace);
-  const int64_t longest = std::ranges::max(batch.context_len.values()), work = visible.slots.numel() * heads * head_dim;
+  int64_t longest = 0, work = 0;
+  for (const int32_t position : batch.positions.values()) {
+    longest = std::max<int64_t>(longest, position + 1);
+    work += (position + 1) * heads * head_dim;
+  }
   const int64_t scores_size = round_up(longest, 16);
   float* const all_scores = workspace.take({omp_get_max_threads(), scores_size}, DType::f32).as<float>();
   const int32_t *const slots = visible.slots.as<int32_t>(), *const first = visible.first.as<int32_t>();

@@ -20,6 +20,7 @@ constexpr int kPanelWidth = 2 * kLanes;
 constexpr int64_t kDepth = 384;     // a panel's block, 24 KB in f32, stays in the first-level cache
 constexpr int64_t kRowBlock = 192;  // so do these rows' blocks of x, 288 KB, in the second
 constexpr int kMaxTileRows = 6;     // 6 rows x 2 vectors of sums, 2 of weights and 1 of x: 15 of 16 registers
+constexpr int64_t kFewRows = 2 * kMaxTileRows;
 
 constexpr int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
 
@@ -165,11 +166,20 @@ struct Product {
     (std::make_integer_sequence<int, kMaxTileRows>());
   }
 
-  // One tile high: the weights stream past once.
+  // One or two tiles high: the weights stream past once, and the second tile finds a panel's block in the cache.
   void multiply_few(Range rows, Range panel_range) const {
-    const int64_t groups = ceil_div(panel_range.size(), max_tile_panels(rows.size()));
+    const int64_t tiles = ceil_div(rows.size(), kMaxTileRows),
+                  blocks = tiles == 1 ? 1 : std::max<int64_t>(1, ceil_div(in_features, kDepth)),
+                  groups = ceil_div(panel_range.size(), max_tile_panels(ceil_div(rows.size(), tiles)));
     for (int64_t g = 0; g < groups; ++g) {
-      compute_any({rows, panel_range.part(g, groups), {0, in_features}, x + rows.begin * in_features, in_features});
+      for (int64_t b = 0; b < blocks; ++b) {
+        const Range depth{b * kDepth, b + 1 == blocks ? in_features : (b + 1) * kDepth};
+        for (int64_t t = 0; t < tiles; ++t) {
+          const Range tile_rows = rows.part(t, tiles);
+          compute_any({tile_rows, panel_range.part(g, groups), depth, x + tile_rows.begin * in_features + depth.begin,
+                       in_features});
+        }
+      }
     }
   }
 
@@ -211,7 +221,7 @@ void multiply(const Product<T>& product, int64_t rows) {
     const Range panels = all_panels.part(thread, num_threads);
     for (int64_t b = 0; b < row_blocks; ++b) {
       const Range block = Range{0, rows}.part(b, row_blocks);
-      if (block.size() <= kMaxTileRows) {
+      if (block.size() <= kFewRows) {
         product.multiply_few(block, panels);
       } else {
         product.multiply_many(block, panels);
@@ -268,7 +278,7 @@ Matrix make_matrix(std::span<const TensorView> parts, DType dtype) {
   matrix.in_features = parts[0].dim(1);
   for (const TensorView& part : parts) {
     require(part.shape.rank() == 2 && part.dim(1) == matrix.in_features && part.dtype != DType::i32,
-            "a {} part {} of a matrix with {} inputs", name_of(part.dtype), part.shape.to_string(), matrix.in_features);
+            "a {} part {} of a matrix with {} inputs", name_of(part.dtype), part.shape, matrix.in_features);
     matrix.out_features += part.dim(0);
   }
   matrix.data = Tensor({ceil_div(matrix.out_features, kPanelWidth), matrix.in_features, kPanelWidth}, dtype);

@@ -7,9 +7,21 @@
 
 namespace llm {
 
+// OpenMP with so many threads until the end of the scope.
+class Threads {
+ public:
+  explicit Threads(int count) : before_(omp_get_max_threads()) { omp_set_num_threads(count); }
+  ~Threads() { omp_set_num_threads(before_); }
+  Threads(const Threads&) = delete;
+  Threads& operator=(const Threads&) = delete;
+
+ private:
+  int before_;
+};
+
 // Starting the threads costs some microseconds: as long as so many simple operations on numbers. Even a parallel region
 // that runs on one thread costs a good part of one, so small work must not enter any.
-constexpr bool worth_threads(int64_t operations) { return operations >= 1 << 15; }
+inline bool worth_threads(int64_t operations) { return operations >= 1 << 15 && omp_get_max_threads() > 1; }
 
 // body(i) for each i below `count`, which together are so many operations.
 template <class Body>

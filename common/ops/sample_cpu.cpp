@@ -14,7 +14,7 @@ struct Candidate {
   double probability;
 };
 
-// exp((logit − largest) / temperature), not yet normalized, most likely first. NaN counts as never.
+// exp((logit − largest) / temperature), not yet normalized, in the order of the ids. NaN counts as never.
 std::vector<Candidate> candidates_of(std::span<const float> logits, double largest, double temperature) {
   std::vector<Candidate> candidates;
   candidates.reserve(logits.size());
@@ -22,9 +22,12 @@ std::vector<Candidate> candidates_of(std::span<const float> logits, double large
     const double weight = std::exp((logits[i] - largest) / temperature);
     if (weight > 0.0) candidates.push_back({static_cast<int32_t>(i), weight});
   }
+  return candidates;
+}
+
+void put_likeliest_first(std::vector<Candidate>& candidates) {
   std::stable_sort(candidates.begin(), candidates.end(),
                    [](const Candidate& a, const Candidate& b) { return a.probability > b.probability; });
-  return candidates;
 }
 
 double total(const std::vector<Candidate>& candidates) {
@@ -57,6 +60,8 @@ std::vector<double> token_distribution(std::span<const float> logits, const Samp
     return distribution;
   }
   std::vector<Candidate> candidates = candidates_of(logits, logits[best], params.temperature);
+  const bool is_filtered = params.top_k > 0 || params.top_p < 1.0 || params.min_p > 0.0;
+  if (is_filtered) put_likeliest_first(candidates);
   if (params.top_k > 0 && static_cast<size_t>(params.top_k) < candidates.size()) {
     candidates.resize(static_cast<size_t>(params.top_k));
   }

@@ -35,12 +35,16 @@ void Generation::add(TopToken sampled, int64_t token_passes) {
   const bool is_eos = !params_.ignore_eos && std::ranges::count(eos_token_ids_, token) > 0;
   if (is_eos || std::ranges::count(params_.stop_token_ids, token) > 0) {
     finish_reason_ = FinishReason::stop;
-  } else if (static_cast<int>(token_ids_.size()) >= params_.max_tokens) {
-    finish_reason_ = FinishReason::length;
-  } else if (static_cast<int>(all_.size()) >= context_length_) {
-    finish_reason_ = FinishReason::context;
+  } else if (num_left() <= 0) {
+    const bool is_longest = static_cast<int>(token_ids_.size()) >= params_.max_tokens;
+    finish_reason_ = is_longest ? FinishReason::length : FinishReason::context;
   }
   last_ = Clock::now();
+}
+
+int Generation::num_left() const {
+  return std::min(params_.max_tokens - static_cast<int>(token_ids_.size()),
+                  context_length_ - static_cast<int>(all_.size()));
 }
 
 double Generation::tokens_per_second() const {

@@ -55,6 +55,7 @@ class Generation {
 
   // The same in two parts, for a StepSampler that draws for many: how to draw the next token, and what was drawn.
   SampleRow next_row() { return sampler_.next_row(); }
+  Sampler& sampler() { return sampler_; }
   void add(TopToken sampled, int64_t token_passes);
 
   // It is waited for from now on; until this is called, from its construction.
@@ -63,6 +64,8 @@ class Generation {
   // The text ends here for a reason that its tokens do not show.
   void finish(FinishReason reason) { finish_reason_ = reason; }
 
+  // How many more tokens there may be, unless an end-of-text token comes first.
+  int num_left() const;
   bool finished() const { return finish_reason_ != FinishReason::none; }
   FinishReason finish_reason() const { return finish_reason_; }
 

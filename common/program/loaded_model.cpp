@@ -18,16 +18,6 @@ constexpr int kRandomPromptTokens = 16;
 // The simulator is slow: it gets the smaller one.
 const char* embedded_model(Device device) { return device == Device::simt ? "models/stories-draft" : "models/stories"; }
 
-std::filesystem::path embedded_folder(const char* model) {
-  std::error_code error;
-  if (std::filesystem::is_directory(model, error)) return model;
-  std::filesystem::path folder = std::filesystem::read_symlink("/proc/self/exe", error).parent_path();
-  for (; folder.has_relative_path(); folder = folder.parent_path()) {
-    if (std::filesystem::is_directory(folder / model, error)) return folder / model;
-  }
-  fail_input("there is no folder {} here; start in the project's folder or give --model", model);
-}
-
 std::vector<int32_t> parse_token_ids(const std::string& text) {
   std::vector<int32_t> ids;
   const char* at = text.data();
@@ -53,11 +43,21 @@ std::vector<int32_t> random_token_ids(int vocab_size, uint64_t seed) {
 
 }  // namespace
 
+std::filesystem::path embedded_folder(const char* model) {
+  std::error_code error;
+  if (std::filesystem::is_directory(model, error)) return model;
+  std::filesystem::path folder = std::filesystem::read_symlink("/proc/self/exe", error).parent_path();
+  for (; folder.has_relative_path(); folder = folder.parent_path()) {
+    if (std::filesystem::is_directory(folder / model, error)) return folder / model;
+  }
+  fail_input("there is no folder {} here; start in the project's folder or give --model", model);
+}
+
 std::string LoadedModel::text(const std::vector<int32_t>& token_ids) const {
   return tokenizer ? tokenizer->decode(token_ids) : "";
 }
 
-LoadedModel load_model(const std::string& asked, DType dtype, Device device) {
+LoadedModel load_model(const std::string& asked, DType dtype, Device device, const char* flag) {
   const std::string name = asked.empty() ? embedded_model(device) : asked;
   if (name.starts_with(kRandomPrefix)) {
     const ModelConfig config = random_shape(name.substr(kRandomPrefix.size()));
@@ -67,8 +67,8 @@ LoadedModel load_model(const std::string& asked, DType dtype, Device device) {
   const std::filesystem::path folder = asked.empty() ? embedded_folder(name.c_str()) : std::filesystem::path(name);
   std::error_code error;
   if (!std::filesystem::is_directory(folder, error)) {
-    fail_input("--model is {}, but there is no such folder; give a Hugging Face folder, or random: and one of {}", name,
-               fmt::join(random_shape_names(), ", "));
+    fail_input("{} is {}, but there is no such folder; give a Hugging Face folder, or random: and one of {}", flag,
+               name, fmt::join(random_shape_names(), ", "));
   }
   const ModelConfig config = ModelConfig::load(folder);
   auto tokenizer = std::make_shared<Tokenizer>(Tokenizer::load(folder));

@@ -22,9 +22,13 @@ struct LoadedModel {
   std::string text(const std::vector<int32_t>& token_ids) const;
 };
 
-// A Hugging Face folder or "random:NAME". Empty: models/stories, or models/stories-draft for the simulator, looked for
-// in the current folder and then beside the program and above it. Throws InputError.
-LoadedModel load_model(const std::string& asked, DType dtype, Device device);
+// A folder of the project, such as models/stories: in the current folder, or beside the program or above it. Throws
+// InputError where there is none.
+std::filesystem::path embedded_folder(const char* model);
+
+// A Hugging Face folder or "random:NAME", which `flag` asked for. Empty: models/stories, or models/stories-draft for
+// the simulator, found as embedded_folder finds it. Throws InputError.
+LoadedModel load_model(const std::string& asked, DType dtype, Device device, const char* flag = "--model");
 // What the program's kernels do from now on is counted where --device is simt.
 LoadedModel load_model(const Options& options);
 

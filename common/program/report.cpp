@@ -67,7 +67,12 @@ void Report::add_row(const std::string& what, const std::string& predicted, cons
 }
 
 void Report::compare(const std::vector<int32_t>& reference, const std::vector<float>& top_gaps) {
-  comparison_ = compare_outputs(reference, top_gaps, token_ids_, near_tie(options_.dtype));
+  compare(reference, top_gaps, token_ids_);
+}
+
+void Report::compare(const std::vector<int32_t>& reference, const std::vector<float>& top_gaps,
+                     const std::vector<int32_t>& actual) {
+  comparison_ = compare_outputs(reference, top_gaps, actual, near_tie(options_.dtype));
 }
 
 void Report::count_near_ties(const std::vector<float>& top_gaps) { compare(token_ids_, top_gaps); }

@@ -33,9 +33,9 @@ class Report {
   void add_generation(const Generation& generation, size_t kv_bytes, double predicted_ttft_ms,
                       double predicted_ms_per_token);
 
-  // For a chapter in which a step serves more than the one text: what all its steps should read, which stands beside
-  // the simulator's counts; and a timeline of its own for --trace.
-  void predict_bytes_read(double bytes) { predicted_bytes_read_ = bytes; }
+  // For a chapter whose steps are not one for each token of the one text: what all of them together must read, which
+  // stands beside the simulator's counts; and a timeline of its own for --trace.
+  void set_predicted_bytes_read(double bytes) { predicted_bytes_read_ = bytes; }
   void set_trace(Trace trace) { trace_ = std::move(trace); }
 
   // A time; NaN where there is no prediction.
@@ -49,6 +49,10 @@ class Report {
 
   // The run that the output must equal. Chapter 1 is the reference itself and never calls this.
   void compare(const std::vector<int32_t>& reference, const std::vector<float>& top_gaps);
+  // The same for another text than the one reported: a greedy one, where that was drawn in another way than chapter
+  // 1's.
+  void compare(const std::vector<int32_t>& reference, const std::vector<float>& top_gaps,
+               const std::vector<int32_t>& actual);
   // Near-ties of chapter 1's own run.
   void count_near_ties(const std::vector<float>& top_gaps);
 

@@ -82,7 +82,7 @@ std::shared_ptr<void> allocate_staging(Device device, size_t bytes) {
 
 void copy(TensorView from, TensorView to) {
   require(from.nbytes() == to.nbytes() && from.dtype == to.dtype, "{} {} copied to {} {}", name_of(from.dtype),
-          from.shape.to_string(), name_of(to.dtype), to.shape.to_string());
+          from.shape, name_of(to.dtype), to.shape);
   if (from.device == to.device) {
     if (to.device == Device::cpu) {
       if (to.nbytes() > 0) std::memcpy(to.data, from.data, to.nbytes());

@@ -27,7 +27,7 @@ std::string Shape::to_string() const {
 
 TensorView TensorView::rows(int64_t begin, int64_t end) const {
   require(shape.rank() >= 1 && 0 <= begin && begin <= end && end <= dim(0), "rows {}..{} of a tensor {}", begin, end,
-          shape.to_string());
+          shape);
   TensorView part = *this;
   const int64_t row_size = dim(0) == 0 ? 0 : numel() / dim(0);
   part.data = static_cast<char*>(data) + static_cast<size_t>(begin * row_size) * size_of(dtype);
@@ -49,7 +49,7 @@ TensorView TensorView::rows(int64_t begin, int64_t end) const {
 }
 
 TensorView TensorView::reshaped(Shape new_shape) const {
-  require(new_shape.numel() == numel(), "a tensor {} seen as {}", shape.to_string(), new_shape.to_string());
+  require(new_shape.numel() == numel(), "a tensor {} seen as {}", shape, new_shape);
   TensorView same = *this;
   same.shape = new_shape;
   return same;

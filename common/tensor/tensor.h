@@ -37,6 +37,19 @@ class Shape {
   int rank_ = 0;
 };
 
+}  // namespace llm
+
+// So that a message takes a Shape as it is: its text is made only where the message is.
+template <>
+struct fmt::formatter<llm::Shape> : fmt::formatter<std::string> {
+  template <class Context>
+  auto format(const llm::Shape& shape, Context& context) const {
+    return fmt::formatter<std::string>::format(shape.to_string(), context);
+  }
+};
+
+namespace llm {
+
 // A contiguous array somewhere on a device. As with std::span, a const view still lets its elements be written.
 struct TensorView {
   void* data = nullptr;

@@ -7,6 +7,7 @@
 #include <cstring>
 #include <random>
 
+#include "common/ops/parallel.h"
 #include "common/tensor/tensor.h"
 
 namespace llm {
@@ -78,17 +79,5 @@ inline testing::AssertionResult same_bits(const TensorView& a, const TensorView&
   }
   return testing::AssertionSuccess();
 }
-
-// OpenMP with so many threads until the end of the scope.
-class Threads {
- public:
-  explicit Threads(int count) : before_(omp_get_max_threads()) { omp_set_num_threads(count); }
-  ~Threads() { omp_set_num_threads(before_); }
-  Threads(const Threads&) = delete;
-  Threads& operator=(const Threads&) = delete;
-
- private:
-  int before_;
-};
 
 }  // namespace llm
