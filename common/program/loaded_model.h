@@ -22,8 +22,23 @@ struct LoadedModel {
   std::string text(const std::vector<int32_t>& token_ids) const;
 };
 
-// A Hugging Face folder or "random:NAME". Empty: models/stories, or models/stories-draft for the simulator, looked for
-// in the current folder and then beside the program and above it. Throws InputError.
+// The Hugging Face folder that was asked for, or an embedded one: models/stories where `asked` is empty, for the
+// simulator models/stories-draft. Embedded models are looked for in the current folder and then beside the program and
+// above it. Throws InputError where there is no such folder.
+std::filesystem::path model_folder(const std::string& asked, Device device);
+
+// A model before its weights are read.
+struct ModelSource {
+  std::string name;  // as it was asked for
+  ModelConfig config;
+  std::shared_ptr<WeightSource> weights;
+  std::shared_ptr<const Tokenizer> tokenizer;  // none for random weights
+};
+
+// A Hugging Face folder or "random:NAME". Throws InputError.
+ModelSource open_model(const std::string& asked, Device device);
+
+LoadedModel load_model(const ModelSource& source, DType dtype, Device device);
 LoadedModel load_model(const std::string& asked, DType dtype, Device device);
 // What the program's kernels do from now on is counted where --device is simt.
 LoadedModel load_model(const Options& options);
