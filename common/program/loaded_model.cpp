@@ -18,16 +18,6 @@ constexpr int kRandomPromptTokens = 16;
 // The simulator is slow: it gets the smaller one.
 const char* embedded_model(Device device) { return device == Device::simt ? "models/stories-draft" : "models/stories"; }
 
-std::filesystem::path embedded_folder(const char* model) {
-  std::error_code error;
-  if (std::filesystem::is_directory(model, error)) return model;
-  std::filesystem::path folder = std::filesystem::read_symlink("/proc/self/exe", error).parent_path();
-  for (; folder.has_relative_path(); folder = folder.parent_path()) {
-    if (std::filesystem::is_directory(folder / model, error)) return folder / model;
-  }
-  fail_input("there is no folder {} here; start in the project's folder or give --model", model);
-}
-
 std::vector<int32_t> parse_token_ids(const std::string& text) {
   std::vector<int32_t> ids;
   const char* at = text.data();
@@ -57,8 +47,22 @@ std::string LoadedModel::text(const std::vector<int32_t>& token_ids) const {
   return tokenizer ? tokenizer->decode(token_ids) : "";
 }
 
+std::optional<std::filesystem::path> find_embedded(const char* name) {
+  std::error_code error;
+  if (std::filesystem::is_directory(name, error)) return name;
+  std::filesystem::path folder = std::filesystem::read_symlink("/proc/self/exe", error).parent_path();
+  for (; folder.has_relative_path(); folder = folder.parent_path()) {
+    if (std::filesystem::is_directory(folder / name, error)) return folder / name;
+  }
+  return std::nullopt;
+}
+
 std::filesystem::path model_folder(const std::string& asked, Device device) {
-  if (asked.empty()) return embedded_folder(embedded_model(device));
+  if (asked.empty()) {
+    const char* const model = embedded_model(device);
+    if (const auto folder = find_embedded(model)) return *folder;
+    fail_input("there is no folder {} here; start in the project's folder or give --model", model);
+  }
   std::error_code error;
   if (!std::filesystem::is_directory(asked, error)) {
     fail_input("--model is {}, but there is no such folder; give a Hugging Face folder, or random: and one of {}",

@@ -22,9 +22,12 @@ struct LoadedModel {
   std::string text(const std::vector<int32_t>& token_ids) const;
 };
 
+// A folder of the project, such as "models/stories", looked for in the current folder and then beside the program and
+// above it.
+std::optional<std::filesystem::path> find_embedded(const char* name);
+
 // The Hugging Face folder that was asked for, or an embedded one: models/stories where `asked` is empty, for the
-// simulator models/stories-draft. Embedded models are looked for in the current folder and then beside the program and
-// above it. Throws InputError where there is no such folder.
+// simulator models/stories-draft. Throws InputError where there is no such folder.
 std::filesystem::path model_folder(const std::string& asked, Device device);
 
 // A model before its weights are read.
