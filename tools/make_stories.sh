@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# tools/make_stories.sh CORPUS: makes models/stories and models/stories-draft anew, on a machine with a GPU.
+# tools/make_stories.sh CORPUS: makes models/stories, -draft, -gqa and -mqa anew, on a machine with a GPU.
 # CORPUS is a folder with texts to train on, tinystories_train*.txt, and one to hold out, tinystories_valid.txt, each
 # with a line <|endoftext|> after every story; the tokenizer, the teachers and what they write are left there too.
 # The models in the repository were trained by time; here stand the steps that they made in it.
@@ -42,3 +42,8 @@ train --output models/stories-draft --train "${text[@]}" --steps 5019 --dim 96 -
 
 make card --model models/stories
 make card --model models/stories-draft
+
+uptrain() { python3 tools/uptrain_gqa.py --train "${text[@]}" --valid "$corpus/tinystories_valid.txt" "$@"; }
+
+uptrain --kv-heads 2 --converted "$corpus/stories-2" --output models/stories-gqa
+uptrain --kv-heads 1 --converted "$corpus/stories-1" --output models/stories-mqa

@@ -37,7 +37,9 @@ def commands(log):
     """Every command from the teachers to this model, each once and in order."""
     told = []
     for model in (*ancestors(log), log):
-        told += [file["written_by"] for file in model["train"] if "written_by" in file] + [model["command"]]
+        told += [file["written_by"] for file in model["train"] if "written_by" in file]
+        told += [model["uptraining"]["converted_by"]] if "uptraining" in model else []
+        told.append(model["command"])
     return "\n".join(dict.fromkeys(told))
 
 
@@ -63,6 +65,22 @@ def teachers(log):
 On the validation text {what} a loss of {like['teachers_loss']:.4f}. The model's own probabilities overlap with them
 by {like['overlap']:.1%} (the sum of min(p, q)), and both find the same token likeliest in
 {like['greedy_agreement']:.1%} of the places.
+"""
+
+
+def uptraining(log):
+    if "uptraining" not in log:
+        return ""
+    up, heads, steps = log["uptraining"], log["shape"]["kv_heads"], log["result"]["steps"]
+    rows = [[f"`{up['original']}`, {up['original_kv_heads']} key/value heads", f"{up['original_loss']:.4f}"],
+            [f"converted to {heads}", f"{up['converted_loss']:.4f}"],
+            [f"trained on for {steps:,} steps", f"{log['result']['validation_loss']:.4f}"]]
+    return f"""`{up['original']}` with {heads} in place of {up['original_kv_heads']} key/value heads: converted by chapter 5's program, and trained
+on by `tools/uptrain_gqa.py` for {steps / up['original_steps']:.1%} of the {up['original_steps']:,} steps that `{up['original']}` was trained for. (Ainslie et
+al. 2023 take 5%.)
+
+{table(["", "validation loss"], rows)}
+
 """
 
 
@@ -98,7 +116,7 @@ by `tools/train_stories.py card`; `tools/make_stories.sh` makes the model anew.
 
 ## Training
 
-{teachers(log)}
+{uptraining(log)}{teachers(log)}
 {files}
 
 The last row is the validation text, which no weight is trained on.{written}

@@ -239,13 +239,47 @@ def write(args):
 
 
 def card(args):
+    write_card(Path(args.model), args.seed)
+
+
+def write_card(folder, seed):
     """Writes README.md; the first time, lets the model tell samples and keeps them in training.json."""
-    folder = Path(args.model)
     log = read_json(folder / "training.json")
     if "samples" not in log:
-        log["samples"] = samples(load_model(folder).eval(), load_tokenizer(folder), args.seed)
+        log["samples"] = samples(load_model(folder).eval(), load_tokenizer(folder), seed)
         write_json(folder / "training.json", log)
     (folder / "README.md").write_text(card_text(folder.name, log), encoding="utf-8")
+
+
+def where():
+    """Flags of what uses a model."""
+    parser = argparse.ArgumentParser(add_help=False)
+    parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu", choices=["cuda", "cpu"])
+    parser.add_argument("--seed", type=int, default=1)
+    return parser
+
+
+def optimization():
+    """Flags of how a model is trained."""
+    parser = argparse.ArgumentParser(add_help=False)
+    parser.add_argument("--distil-weight", type=float, default=0.9, help="share of the teachers' loss in the objective")
+    parser.add_argument("--epochs", type=float, default=10)
+    parser.add_argument("--steps", type=int, default=0, help="in place of --epochs")
+    parser.add_argument("--max-seconds", type=float, default=math.inf,
+                        help="time from the start to the last step; the learning rate then falls to its end by that time")
+    parser.add_argument("--batch", type=int, default=64, help="windows a step")
+    parser.add_argument("--start-share", type=float, default=0.5, help="share of windows that begin where a story begins")
+    parser.add_argument("--lr", type=float, default=2e-3, help="peak learning rate")
+    parser.add_argument("--final-lr", type=float, default=0.02, help="share of the peak that the cosine ends at")
+    parser.add_argument("--warmup", type=int, default=200, help="steps")
+    parser.add_argument("--weight-decay", type=float, default=0.1, help="on matrices, not on norms")
+    parser.add_argument("--clip", type=float, default=1.0, help="largest gradient norm")
+    parser.add_argument("--dropout", type=float, default=0.1, help="on the embeddings and each branch")
+    parser.add_argument("--attention-dropout", type=float, default=0.0, help="on the attention's probabilities")
+    parser.add_argument("--evals", type=int, default=20, help="validations, evenly over the training")
+    parser.add_argument("--compile", action=argparse.BooleanOptionalAction, default=torch.cuda.is_available(),
+                        help="torch.compile: about a minute to start, then faster steps")
+    return parser
 
 
 def parse():
@@ -253,10 +287,6 @@ def parse():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=raw)
     commands = parser.add_subparsers(dest="command", required=True)
     defaults = {"formatter_class": argparse.ArgumentDefaultsHelpFormatter}
-    where = argparse.ArgumentParser(add_help=False)
-    where.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu", choices=["cuda", "cpu"])
-    where.add_argument("--seed", type=int, default=1)
-
     sub = commands.add_parser("tokenizer", help="train the tokenizer", **defaults)
     sub.add_argument("--train", nargs="+", required=True, help="text files of stories")
     sub.add_argument("--output", required=True, help="folder for tokenizer.json and tokenizer_config.json")
@@ -264,7 +294,7 @@ def parse():
     sub.add_argument("--context", type=int, default=512, help="model_max_length of tokenizer_config.json")
     sub.set_defaults(run=make_tokenizer)
 
-    sub = commands.add_parser("train", help="train or distil a model", parents=[where], **defaults)
+    sub = commands.add_parser("train", help="train or distil a model", parents=[where(), optimization()], **defaults)
     sub.add_argument("--tokenizer", required=True, help="folder of tokenizer.json")
     sub.add_argument("--train", nargs="+", required=True, help="text files of stories, or token streams (.npy)")
     sub.add_argument("--valid", required=True, help="held-out text; the weights that score best on it are kept")
@@ -277,26 +307,9 @@ def parse():
     sub.add_argument("--context", type=int, default=512, help="tokens of a window")
     sub.add_argument("--init", help="folder of a model to train on, with its shape; else fresh weights")
     sub.add_argument("--teacher", action="append", default=[], help="folder of a model to distil from; may be repeated")
-    sub.add_argument("--distil-weight", type=float, default=0.9, help="share of the teachers' loss in the objective")
-    sub.add_argument("--epochs", type=float, default=10)
-    sub.add_argument("--steps", type=int, default=0, help="in place of --epochs")
-    sub.add_argument("--max-seconds", type=float, default=math.inf,
-                     help="time from the start to the last step; the learning rate then falls to its end by that time")
-    sub.add_argument("--batch", type=int, default=64, help="windows a step")
-    sub.add_argument("--start-share", type=float, default=0.5, help="share of windows that begin where a story begins")
-    sub.add_argument("--lr", type=float, default=2e-3, help="peak learning rate")
-    sub.add_argument("--final-lr", type=float, default=0.02, help="share of the peak that the cosine ends at")
-    sub.add_argument("--warmup", type=int, default=200, help="steps")
-    sub.add_argument("--weight-decay", type=float, default=0.1, help="on matrices, not on norms")
-    sub.add_argument("--clip", type=float, default=1.0, help="largest gradient norm")
-    sub.add_argument("--dropout", type=float, default=0.1, help="on the embeddings and each branch")
-    sub.add_argument("--attention-dropout", type=float, default=0.0, help="on the attention's probabilities")
-    sub.add_argument("--evals", type=int, default=20, help="validations, evenly over the training")
-    sub.add_argument("--compile", action=argparse.BooleanOptionalAction, default=torch.cuda.is_available(),
-                     help="torch.compile: about a minute to start, then faster steps")
     sub.set_defaults(run=train)
 
-    sub = commands.add_parser("write", help="let a model write stories, as further text", parents=[where], **defaults)
+    sub = commands.add_parser("write", help="let a model write stories, as further text", parents=[where()], **defaults)
     sub.add_argument("--model", required=True)
     sub.add_argument("--output", required=True, help="a text file, or a token stream where it ends in .npy")
     sub.add_argument("--tokens", type=int, default=1_000_000)

@@ -1,12 +1,8 @@
 // ./run perplexity --model DIR --text FILE: the mean loss per token of a text, and its exponential.
-#include "bench/perplexity/perplexity.h"
-
 #include <fmt/format.h>
 #include <omp.h>
 
-#include <cmath>
-#include <numeric>
-
+#include "chapters/01_naive_generation/perplexity.h"
 #include "common/json/json.h"
 #include "common/program/format.h"
 #include "common/program/loaded_model.h"
@@ -14,27 +10,6 @@
 
 namespace llm {
 namespace {
-
-struct Score {
-  double loss_sum = 0.0;
-  int64_t tokens = 0;
-  size_t bytes = 0;
-};
-
-// Each document on its own, after the tokens that the tokenizer puts first.
-Score score(const LoadedModel& model, const std::vector<std::string_view>& documents, const std::string& source,
-            int window, int stride) {
-  Score total;
-  for (const std::string_view document : documents) {
-    const std::vector<int32_t> tokens = model.tokenizer->encode(document);
-    check_token_ids(model, tokens, source);
-    const std::vector<double> losses = token_losses(*model.transformer, tokens, window, stride);
-    total.loss_sum = std::accumulate(losses.begin(), losses.end(), total.loss_sum);
-    total.tokens += static_cast<int64_t>(losses.size());
-    total.bytes += document.size();
-  }
-  return total;
-}
 
 int run(int argc, const char* const* argv) {
   std::string model_name, dtype = "f32";
@@ -65,18 +40,17 @@ int run(int argc, const char* const* argv) {
   if (stride >= window) fail_input("--stride is {}, but must be less than the window of {}", stride, window);
 
   const std::vector<std::string_view> documents = split_documents(text);
-  const Score total = score(model, documents, text_file.string(), window, stride);
+  const TextScore total = score_documents(model, documents, text_file.string(), window, stride);
   if (total.tokens == 0) fail_input("{}: has no token to score; give a longer text", text_file.string());
-  const double loss = total.loss_sum / static_cast<double>(total.tokens);
-  fmt::print("{}: loss {:.4f} per token, perplexity {:.3f}, over {} tokens of {} documents\n", model.name, loss,
-             std::exp(loss), format_count(total.tokens), format_count(static_cast<int64_t>(documents.size())));
+  fmt::print("{}: loss {:.4f} per token, perplexity {:.3f}, over {} tokens of {} documents\n", model.name, total.loss(),
+             total.perplexity(), format_count(total.tokens), format_count(static_cast<int64_t>(documents.size())));
   if (!json_file.empty()) {
     Json json = Json::object();
     json.set("model", model.name).set("text", text_file.string()).set("dtype", dtype);
     json.set("window", window).set("stride", stride);
     json.set("documents", static_cast<int64_t>(documents.size())).set("tokens", total.tokens);
-    json.set("loss", loss)
-        .set("perplexity", std::exp(loss))
+    json.set("loss", total.loss())
+        .set("perplexity", total.perplexity())
         .set("loss_per_byte", total.loss_sum / static_cast<double>(total.bytes));
     write_file(json_file, json.dump() + "\n");
   }

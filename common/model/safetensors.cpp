@@ -243,4 +243,19 @@ std::vector<std::string> SafetensorsFolder::names() const {
   return names;
 }
 
+StoredTensor SafetensorsFolder::stored(const std::string& name) const {
+  const Entry& entry = entries_.at(name);
+  const std::string_view data(entry.file->data(), static_cast<size_t>(entry.file->data_size()));
+  return {name, entry.dtype, entry.shape,
+          data.substr(static_cast<size_t>(entry.begin), static_cast<size_t>(entry.end - entry.begin)), entry.file};
+}
+
+StoredTensor stored_tensor(const std::string& name, const Tensor& tensor) {
+  const TensorView view = tensor;
+  require(view.dtype != DType::i32 && view.device == Device::cpu, "{} is not a weight in host memory", name);
+  const char* const dtype = view.dtype == DType::bf16 ? "BF16" : view.dtype == DType::f16 ? "F16" : "F32";
+  const std::string_view bytes(static_cast<const char*>(view.data), view.nbytes());
+  return {name, dtype, dims_of(view.shape), bytes, std::make_shared<Tensor>(tensor)};
+}
+
 }  // namespace llm

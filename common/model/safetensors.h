@@ -1,4 +1,4 @@
-// Reads weights in the safetensors format: eight bytes of header length, a JSON header, then the numbers.
+// Reads and writes weights in the safetensors format: eight bytes of header length, a JSON header, then the numbers.
 // https://github.com/huggingface/safetensors#format
 #pragma once
 
@@ -6,6 +6,7 @@
 #include <map>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "common/model/weight_source.h"
@@ -13,6 +14,21 @@
 namespace llm {
 
 class Json;
+
+// A tensor as a file has it, of any dtype and rank.
+struct StoredTensor {
+  std::string name;
+  std::string dtype;  // as the format spells it: "BF16"
+  std::vector<int64_t> shape;
+  std::string_view bytes;              // in host memory
+  std::shared_ptr<const void> memory;  // keeps the bytes
+};
+
+StoredTensor stored_tensor(const std::string& name, const Tensor& tensor);
+
+// Tensors of large elements come first, as the format's own writer has it, so that all are aligned. Throws InputError,
+// and leaves no file, where it can't be written.
+void write_safetensors(const std::filesystem::path& path, std::vector<StoredTensor> tensors);
 
 // A model folder's model.safetensors, or the shards that its model.safetensors.index.json names. Files are
 // memory-mapped: the operating system reads what is touched, and may drop it again.
@@ -24,6 +40,7 @@ class SafetensorsFolder : public WeightSource {
 
   Tensor get(const std::string& name, Shape shape) override;
   std::vector<std::string> names() const;
+  StoredTensor stored(const std::string& name) const;  // one of names(), whatever its dtype
 
  private:
   class MappedFile;

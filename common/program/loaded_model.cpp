@@ -43,37 +43,52 @@ std::vector<int32_t> random_token_ids(int vocab_size, uint64_t seed) {
 
 }  // namespace
 
-std::filesystem::path embedded_folder(const char* model) {
-  std::error_code error;
-  if (std::filesystem::is_directory(model, error)) return model;
-  std::filesystem::path folder = std::filesystem::read_symlink("/proc/self/exe", error).parent_path();
-  for (; folder.has_relative_path(); folder = folder.parent_path()) {
-    if (std::filesystem::is_directory(folder / model, error)) return folder / model;
-  }
-  fail_input("there is no folder {} here; start in the project's folder or give --model", model);
-}
-
 std::string LoadedModel::text(const std::vector<int32_t>& token_ids) const {
   return tokenizer ? tokenizer->decode(token_ids) : "";
 }
 
-LoadedModel load_model(const std::string& asked, DType dtype, Device device, const char* flag) {
+std::optional<std::filesystem::path> find_embedded(const char* name) {
+  std::error_code error;
+  if (std::filesystem::is_directory(name, error)) return name;
+  std::filesystem::path folder = std::filesystem::read_symlink("/proc/self/exe", error).parent_path();
+  for (; folder.has_relative_path(); folder = folder.parent_path()) {
+    if (std::filesystem::is_directory(folder / name, error)) return folder / name;
+  }
+  return std::nullopt;
+}
+
+std::filesystem::path embedded_folder(const char* name) {
+  if (const auto folder = find_embedded(name)) return *folder;
+  fail_input("there is no folder {} here; start in the project's folder or name another model", name);
+}
+
+std::filesystem::path model_folder(const std::string& asked, Device device, const char* flag) {
+  if (asked.empty()) return embedded_folder(embedded_model(device));
+  std::error_code error;
+  if (!std::filesystem::is_directory(asked, error)) {
+    fail_input("{} is {}, but there is no such folder; give a Hugging Face folder, or random: and one of {}", flag,
+               asked, fmt::join(random_shape_names(), ", "));
+  }
+  return asked;
+}
+
+ModelSource open_model(const std::string& asked, Device device, const char* flag) {
   const std::string name = asked.empty() ? embedded_model(device) : asked;
   if (name.starts_with(kRandomPrefix)) {
-    const ModelConfig config = random_shape(name.substr(kRandomPrefix.size()));
-    const auto weights = make_random_weights(0);
-    return {name, std::make_shared<Transformer>(config, *weights, dtype, device), nullptr};
+    return {name, random_shape(name.substr(kRandomPrefix.size())), make_random_weights(0), nullptr};
   }
-  const std::filesystem::path folder = asked.empty() ? embedded_folder(name.c_str()) : std::filesystem::path(name);
-  std::error_code error;
-  if (!std::filesystem::is_directory(folder, error)) {
-    fail_input("{} is {}, but there is no such folder; give a Hugging Face folder, or random: and one of {}", flag,
-               name, fmt::join(random_shape_names(), ", "));
-  }
+  const std::filesystem::path folder = model_folder(asked, device, flag);
   const ModelConfig config = ModelConfig::load(folder);
   auto tokenizer = std::make_shared<Tokenizer>(Tokenizer::load(folder));
-  SafetensorsFolder weights(folder);
-  return {name, std::make_shared<Transformer>(config, weights, dtype, device), std::move(tokenizer)};
+  return {name, config, std::make_shared<SafetensorsFolder>(folder), std::move(tokenizer)};
+}
+
+LoadedModel load_model(const ModelSource& source, DType dtype, Device device) {
+  return {source.name, std::make_shared<Transformer>(source.config, *source.weights, dtype, device), source.tokenizer};
+}
+
+LoadedModel load_model(const std::string& asked, DType dtype, Device device, const char* flag) {
+  return load_model(open_model(asked, device, flag), dtype, device);
 }
 
 LoadedModel load_model(const Options& options) {

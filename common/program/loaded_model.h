@@ -22,12 +22,28 @@ struct LoadedModel {
   std::string text(const std::vector<int32_t>& token_ids) const;
 };
 
-// A folder of the project, such as models/stories: in the current folder, or beside the program or above it. Throws
-// InputError where there is none.
-std::filesystem::path embedded_folder(const char* model);
+// A folder of the project, such as "models/stories", looked for in the current folder and then beside the program and
+// above it.
+std::optional<std::filesystem::path> find_embedded(const char* name);
+// The same. Throws InputError where there is none.
+std::filesystem::path embedded_folder(const char* name);
 
-// A Hugging Face folder or "random:NAME", which `flag` asked for. Empty: models/stories, or models/stories-draft for
-// the simulator, found as embedded_folder finds it. Throws InputError.
+// The Hugging Face folder that `flag` asked for, or an embedded one: models/stories where `asked` is empty, for the
+// simulator models/stories-draft. Throws InputError where there is no such folder.
+std::filesystem::path model_folder(const std::string& asked, Device device, const char* flag = "--model");
+
+// A model before its weights are read.
+struct ModelSource {
+  std::string name;  // as it was asked for
+  ModelConfig config;
+  std::shared_ptr<WeightSource> weights;
+  std::shared_ptr<const Tokenizer> tokenizer;  // none for random weights
+};
+
+// A Hugging Face folder or "random:NAME", which `flag` asked for. Throws InputError.
+ModelSource open_model(const std::string& asked, Device device, const char* flag = "--model");
+
+LoadedModel load_model(const ModelSource& source, DType dtype, Device device);
 LoadedModel load_model(const std::string& asked, DType dtype, Device device, const char* flag = "--model");
 // What the program's kernels do from now on is counted where --device is simt.
 LoadedModel load_model(const Options& options);

@@ -57,6 +57,19 @@ inline bf16 to_bf16(float value) {
   return {static_cast<uint16_t>((bits + 0x7fff + ((bits >> 16) & 1)) >> 16)};
 }
 
+// Rounds to nearest, ties to even; what is too large becomes infinite, and a NaN stays one.
+inline f16 to_f16(float value) {
+  const uint32_t bits = std::bit_cast<uint32_t>(value);
+  const uint32_t sign = (bits >> 16) & 0x8000, magnitude = bits & 0x7fffffff;
+  const auto signed_bits = [sign](uint32_t rounded) { return f16{static_cast<uint16_t>(sign | rounded)}; };
+  if (magnitude > 0x7f800000) return signed_bits(0x7e00);
+  if (magnitude >= 0x477ff000) return signed_bits(0x7c00);  // 65520, from which on infinity is nearer
+  if (magnitude < 0x38800000) {  // below 2^-14, the subnormals: adding 2^-1 leaves what f16 can hold in the last bits
+    return signed_bits(std::bit_cast<uint32_t>(std::bit_cast<float>(magnitude) + 0.5f) - 0x3f000000);
+  }
+  return signed_bits((magnitude - ((127 - 15) << 23) + 0xfff + ((magnitude >> 13) & 1)) >> 13);
+}
+
 template <class T>
 T from_float(float value);
 template <>
@@ -66,6 +79,10 @@ inline float from_float<float>(float value) {
 template <>
 inline bf16 from_float<bf16>(float value) {
   return to_bf16(value);
+}
+template <>
+inline f16 from_float<f16>(float value) {
+  return to_f16(value);
 }
 
 template <class T>

@@ -4,7 +4,7 @@
 #include <numeric>
 #include <sstream>
 
-#include "bench/perplexity/perplexity.h"
+#include "chapters/01_naive_generation/perplexity.h"
 #include "common/program/loaded_model.h"
 #include "tests/support/gpu_device.h"
 #include "tests/support/process.h"

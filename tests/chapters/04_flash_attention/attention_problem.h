@@ -138,6 +138,19 @@ class AttentionProblem {
     return answer<float>([this](float x) { return rounded(x); });
   }
 
+  // Twice what the plain one is off by. In a few numbers it may be lucky: never less than twice what rounding the
+  // result may cost. On the CPU q and out stay f32, whatever the keys' format.
+  double allowed_error(Device device) const {
+    const bool in_f32 = device == Device::cpu || c_.dtype == DType::f32;
+    double allowed = in_f32 ? 0x1p-22 : c_.dtype == DType::f16 ? 0x1p-11 : 0x1p-8;
+    if (in_f32 && c_.dtype != DType::f32) return allowed;
+    const AttentionAnswer right = exact(), rounded = plain();
+    for (size_t i = 0; i < right.out.size(); ++i) {
+      allowed = std::max(allowed, 2 * std::abs(rounded.out[i] - right.out[i]));
+    }
+    return allowed;
+  }
+
   static Tensor widened(const Tensor& numbers) {
     const Tensor out(numbers.view().shape, DType::f32);
     const std::vector<double> values = to_doubles(numbers);
@@ -198,5 +211,17 @@ class AttentionProblem {
   int64_t num_tokens_ = 0;
   std::vector<Tensor> there_;
 };
+
+inline void expect_same_log_sum_exp(const std::vector<double>& actual, const std::vector<double>& expected,
+                                    double tolerance) {
+  ASSERT_EQ(actual.size(), expected.size());
+  for (size_t i = 0; i < actual.size(); ++i) {
+    if (std::isinf(expected[i])) {
+      EXPECT_EQ(actual[i], expected[i]) << i;
+    } else {
+      EXPECT_NEAR(actual[i], expected[i], tolerance * std::max(1.0, std::abs(expected[i]))) << i;
+    }
+  }
+}
 
 }  // namespace llm

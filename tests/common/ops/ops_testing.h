@@ -15,15 +15,6 @@ namespace llm {
 // Sizes that divide by nothing, and some that do.
 inline constexpr int64_t kOddSizes[] = {1, 2, 7, 8, 16, 31, 33, 48, 64, 65, 127, 128};
 
-// f16 from a float by rounding toward zero, for normal numbers: enough to make test data.
-inline f16 to_f16(float value) {
-  const uint32_t bits = std::bit_cast<uint32_t>(value);
-  const int exponent = static_cast<int>((bits >> 23) & 0xff) - 127 + 15;
-  if (exponent <= 0 || exponent >= 31) return {static_cast<uint16_t>((bits >> 16) & 0x8000)};
-  return {static_cast<uint16_t>(((bits >> 16) & 0x8000) | (static_cast<uint32_t>(exponent) << 10) |
-                                ((bits >> 13) & 0x3ff))};
-}
-
 inline void set(const TensorView& tensor, int64_t i, float value) {
   switch (tensor.dtype) {
     case DType::f32:

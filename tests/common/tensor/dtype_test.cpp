@@ -94,6 +94,23 @@ TEST(DType, InfinitiesStayAndNansStayNans) {
   }
 }
 
+// As the compiler's own half-precision type does it; every upper half of a float, with all that decides its rounding.
+TEST(DType, RoundsToTheNearestF16AndTiesToEven) {
+  for (uint32_t p = 0; p < 0x20000; ++p) {
+    for (const uint32_t rest : {0x0000u, 0x0001u, 0x0fffu, 0x1000u, 0x1001u, 0x1fffu, 0x2fffu, 0x3000u, 0x7fffu}) {
+      const uint32_t bits = p << 15 | rest;
+      const float value = std::bit_cast<float>(bits);
+      const f16 rounded = to_f16(value);
+      const auto expected = std::bit_cast<uint16_t>(static_cast<_Float16>(value));
+      if (std::isnan(value)) {
+        EXPECT_TRUE(std::isnan(to_float(rounded)) && rounded.bits >> 15 == expected >> 15) << std::hex << bits;
+      } else {
+        ASSERT_EQ(rounded.bits, expected) << std::hex << bits;
+      }
+    }
+  }
+}
+
 TEST(DType, SizesAndNames) {
   EXPECT_EQ(size_of(DType::f32), 4u);
   EXPECT_EQ(size_of(DType::bf16), 2u);

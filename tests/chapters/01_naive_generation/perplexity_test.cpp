@@ -1,4 +1,4 @@
-#include "bench/perplexity/perplexity.h"
+#include "chapters/01_naive_generation/perplexity.h"
 
 #include <gtest/gtest.h>
 

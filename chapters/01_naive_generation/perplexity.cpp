@@ -1,7 +1,8 @@
-#include "bench/perplexity/perplexity.h"
+#include "chapters/01_naive_generation/perplexity.h"
 
 #include <algorithm>
 #include <cmath>
+#include <numeric>
 
 #include "chapters/01_naive_generation/forgetful_memory.h"
 
@@ -44,7 +45,7 @@ std::vector<double> token_losses(const Transformer& model, const std::vector<int
   const int64_t n = static_cast<int64_t>(tokens.size());
   const int vocab_size = model.config().vocab_size;
   ForgetfulMemory memory(model.config(), window, 1, model.dtype(), model.device());
-  Batch batch(window, 1);
+  Batch batch(window, 1, model.device());
   Workspace workspace(model.device());
   const Tensor logits({window, vocab_size}, DType::f32, model.device());
 
@@ -56,12 +57,27 @@ std::vector<double> token_losses(const Transformer& model, const std::vector<int
               LogitRows::all);
     memory.begin_step(batch);
     model.forward(batch, memory, model.ops().attend, workspace, logits.view().rows(0, end - begin));
+    const Tensor here = to_host(logits.view().rows(0, end - begin));
     for (int64_t next = static_cast<int64_t>(losses.size()) + 1; next < end; ++next) {
-      const float* row = logits.view().as<float>() + (next - 1 - begin) * vocab_size;
+      const float* row = here.view().as<float>() + (next - 1 - begin) * vocab_size;
       losses.push_back(loss_of(row, vocab_size, tokens[static_cast<size_t>(next)]));
     }
   }
   return losses;
+}
+
+TextScore score_documents(const LoadedModel& model, std::span<const std::string_view> documents,
+                          const std::string& source, int window, int stride) {
+  TextScore score;
+  for (const std::string_view document : documents) {
+    const std::vector<int32_t> tokens = model.tokenizer->encode(document);
+    check_token_ids(model, tokens, source);
+    const std::vector<double> losses = token_losses(*model.transformer, tokens, window, stride);
+    score.loss_sum = std::accumulate(losses.begin(), losses.end(), score.loss_sum);
+    score.tokens += static_cast<int64_t>(losses.size());
+    score.bytes += document.size();
+  }
+  return score;
 }
 
 }  // namespace llm
