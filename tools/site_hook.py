@@ -61,7 +61,7 @@ def code_page(path, text):
     if text.startswith("#!"):
         language = "python" if "python" in text.partition("\n")[0] else "bash"
     fence = "`" * 6
-    return f"---\nsearch:\n  exclude: true\n---\n\n# {path}\n\n{fence} {{ .{language} linenums=1 }}\n{text}\n{fence}\n"
+    return f"---\nsearch:\n  exclude: true\nhide: [toc]\n---\n\n# {path}\n\n{fence} {{ .{language} linenums=1 }}\n{text}\n{fence}\n"
 
 
 def on_config(config):
@@ -140,10 +140,14 @@ def fold(match):
 
 
 def on_post_page(output, page, **_):
-    """KaTeX, served from the site itself, only where there is a formula."""
-    if 'class="arithmatex"' not in output:
-        return output
-    base = posixpath.relpath("site", posixpath.dirname(page.file.src_uri) or ".")
-    head = (f'<link rel="stylesheet" href="{base}/katex/katex.min.css">'
-            f'<script defer src="{base}/katex/katex.min.js"></script><script defer src="{base}/math.js"></script>')
+    """Scripts and styles only where a page has use for them: for a formula, and for the player."""
+    base = posixpath.relpath(".", posixpath.dirname(page.file.src_uri) or ".")
+    style, script = '<link rel="stylesheet" href="{}/{}">', '<script {} src="{}/{}"></script>'
+    head = ""
+    if 'class="arithmatex"' in output:
+        head += style.format(base, "site/katex/katex.min.css")
+        head += script.format("defer", base, "site/katex/katex.min.js") + script.format("defer", base, "site/math.js")
+    if 'id="run-player"' in output:
+        head += style.format(base, "see-it-run/player.css")
+        head += script.format('type="module"', base, "see-it-run/player.js")
     return output.replace("</head>", head + "</head>")

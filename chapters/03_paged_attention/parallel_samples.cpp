@@ -9,7 +9,7 @@ namespace llm {
 // region: samples
 std::vector<Sequence> generate_samples(const Transformer& model, PagedKvCache& cache,
                                        const std::vector<int32_t>& prompt, const GenerationParams& params,
-                                       int num_samples) {
+                                       int num_samples, const OnStep& on_step) {
   BatchedGeneration batched(model, cache, model.ops().attend, std::max<int64_t>(std::ssize(prompt), num_samples),
                             num_samples);
   std::vector<Sequence> samples;
@@ -28,6 +28,7 @@ std::vector<Sequence> generate_samples(const Transformer& model, PagedKvCache& c
     running.push_back(&samples[i]);
   }
   while (true) {
+    if (on_step) on_step(running);
     std::erase_if(running, [](const Sequence* s) { return s->generation.finished(); });
     if (running.empty()) return samples;
     require(batched.step(running), "the cache is smaller than the samples");

@@ -41,6 +41,9 @@ class Report {
   // The chapter's own fields of --json.
   Json& details() { return details_; }
 
+  // What --trace writes; the text itself becomes row 0 at the end.
+  Trace& trace() { return trace_; }
+
   // The run that the output must equal. Chapter 1 is the reference itself and never calls this.
   void compare(const std::vector<int32_t>& reference, const std::vector<float>& top_gaps);
   // Near-ties of chapter 1's own run.
@@ -52,17 +55,19 @@ class Report {
 
  private:
   Json to_json() const;
-  Trace to_trace() const;
+  void add_text_to_trace();
 
   ChapterInfo chapter_;
   const LoadedModel& model_;
   const Options& options_;
   std::vector<int32_t> prompt_, token_ids_;
   std::vector<double> step_ms_;
+  std::vector<int64_t> step_passes_;
   double ttft_ms_, tokens_per_second_;
   double predicted_bytes_read_;  // by all steps together
   int64_t kv_bytes_ = 0;
   Comparison comparison_;
+  Trace trace_;
   Table table_;
   Json details_;
 };
