@@ -266,9 +266,8 @@ int run(int argc, const char* const* argv) {
   const Samples samples =
       run_samples(setup, prompt, paged.samples, BlockTrace(report.trace(), 1, "samples of the prompt", loaded));
   const std::vector<int32_t>& text = generation.all();
-  const Samples endings =
-      run_samples(setup, {text.begin(), text.begin() + std::ssize(text) / 2}, paged.samples,
-                  BlockTrace(report.trace(), 2, "other endings of the text", loaded));
+  const Samples endings = run_samples(setup, {text.begin(), text.begin() + std::ssize(text) / 2}, paged.samples,
+                                      BlockTrace(report.trace(), 2, "other endings of the text", loaded));
   const BudgetRun contiguous_run = run_contiguous(model, make_requests(setup), num_slots, setup.max_length);
   const BudgetRun paged_run = run_paged(model, make_requests(setup), num_slots, setup.max_length, paged.block_size);
 

@@ -4,7 +4,7 @@ import { Replay } from "./replay.js";
 import { element, View } from "./view.js";
 
 const RECORDINGS = new URL("recordings/", import.meta.url);
-const SPEEDS = [["1 step/s", 1], ["3 steps/s", 3], ["10 steps/s", 10], ["30 steps/s", 30], ["as it was timed", null]];
+const SPEEDS = [["1 step/s", 1], ["3 steps/s", 3], ["10 steps/s", 10], ["30 steps/s", 30], ["100 steps/s", 100], ["as it was timed", null]];
 const LONGEST_WAIT_MS = 2000;
 
 class Player {
@@ -38,7 +38,7 @@ class Player {
               this.button("▶|", "to the end", () => this.go(Infinity)),
               this.slider),
       this.status, this.stage);
-    this.recorded.addEventListener("change", () => this.openRecorded(this.recorded.value));
+    this.recorded.addEventListener("change", () => this.openRecorded());
     this.files.addEventListener("change", () => this.openFiles([...this.files.files]));
     this.tracks.addEventListener("change", () => this.show(Number(this.tracks.value)));
     this.slider.addEventListener("input", () => this.go(Number(this.slider.value) - 1));
@@ -53,17 +53,19 @@ class Player {
   async start() {
     const list = await (await fetch(new URL("index.json", RECORDINGS))).json();
     this.recorded.append(...list.map(({ title, files }) => element("option", { value: files.join(" ") }, title)));
-    await this.openRecorded(this.recorded.value);
+    await this.openRecorded();
   }
 
   // ---- what is played ----
 
-  async openRecorded(names) {
-    await this.open(names.split(" ").map(async (name) => {
+  async openRecorded() {
+    const title = this.recorded.selectedOptions[0].text;
+    await this.open(this.recorded.value.split(" ").map(async (name) => {
       const answer = await fetch(new URL(name, RECORDINGS));
       if (!answer.ok) throw new RecordingError(`${name} could not be loaded: ${answer.status}.`);
       return { name, text: await answer.text() };
     }));
+    this.title = title;
   }
 
   async openFiles(files) {
@@ -154,4 +156,5 @@ class Player {
   }
 }
 
-new Player(document.getElementById("run-player")).start();
+window.runPlayer = new Player(document.getElementById("run-player")); // for the console, and for tools/check_site
+window.runPlayer.start();

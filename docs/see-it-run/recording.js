@@ -22,9 +22,12 @@ export function readRecording(files) {
     else if ("finish_reason" in records.lines[0]) for (const line of records.lines) results.set(String(line.id), line);
     else throw new RecordingError(`${name} is neither a --trace nor a --step-log file.`);
   }
-  if (tracks.length === 0) throw new RecordingError("These are results alone: open the run's --step-log file with them.");
-  if (tracks.every((track) => track.steps.length === 0)) throw new RecordingError(`${files[0].name} has no step in it.`);
-  return { tracks: tracks.filter((track) => track.steps.length > 0), results };
+  const played = tracks.filter((track) => track.steps.length > 0);
+  if (played.length === 0 && results.size > 0) {
+    throw new RecordingError("These are results alone: open the run's --step-log file with them.");
+  }
+  if (played.length === 0) throw new RecordingError(`${files[0].name} has no step in it.`);
+  return { tracks: played, results };
 }
 
 const NOTHING = { ms: null, blockSize: null, numBlocks: null, freeBlocks: null, waiting: null, preempted: null, finished: null };
