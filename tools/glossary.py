@@ -54,7 +54,8 @@ def unlinked_uses(text, terms):
         if term in seen:
             continue
         # After "thread block" a mere "block" means that one.
-        short = any(longer.lower().endswith(f" {term.lower()}") for longer in seen)
+        short = any(longer.lower().endswith(f" {term.lower()}") and
+                    (longer in seen or linked.get(slug_of(longer), len(text)) < use.start()) for longer in terms)
         seen.add(term)
         if not short and linked.get(slug_of(term), len(text)) > use.start():
             yield use.start(), use.end(), term

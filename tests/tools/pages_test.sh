@@ -152,10 +152,9 @@ first_use 'KV heads' 'KV heads.'
 first_use '' 'A [KV head](glossary.md#kv-head) is a head.'
 first_use 'KV head' 'A [head](glossary.md#head), a KV' 'head.'
 first_use top-k 'top-k'
-first_use '' 'Bf16'
 page '# A' '' '## B' '' 'All of these words together need more than one line, for there are links in it to be added: top-k, a KV head, a head.'
 expect "links written in" 0 "docs/page.md: look at git diff" pages link
-expect "links written in" 0 $'[top-k](glossary.md#top-k), a\n[KV head](glossary.md#kv-head), a head.' cat "$tree/docs/page.md"
+expect "links written in" 0 $'[top-k](glossary.md#top-k),\na [KV head](glossary.md#kv-head), a head.' cat "$tree/docs/page.md"
 expect "links written in, checked" 0 "are as their sources" pages check
 rm "$tree/docs/glossary.md"
 
