@@ -1,11 +1,15 @@
 """Writes code, numbers and tables into the pages, and checks that they are still true.
 
     python3 tools/pages.py update [ROOT]    writes what has changed, plots included
-    python3 tools/pages.py check [ROOT]     says what update would change and which links are broken; then exits with 1
+    python3 tools/pages.py check [ROOT]     says what update would change, which links are broken and which words lack
+                                            their link to the glossary; then exits with 1
+    python3 tools/pages.py link [ROOT]      links each glossary term where a page first uses it; look at what it did,
+                                            for a word may have another meaning, and then wants another word
 
 A page marks what is not typed by hand with HTML comments, each closed by <!-- /KIND -->:
 
     code: FILE [REGION]        a source file, or its lines between "// region: REGION" and "// endregion"
+    difference: FILE REGION to FILE REGION  how the second differs from the first
     number: FILE PATH | FORMAT a value from a JSON file
     table: NAME                what the function of that name in tools/tables.py makes of the stored results
 
@@ -17,21 +21,23 @@ milliseconds are for GPUs, whose name then stands beside them.
 """
 
 import argparse
+import difflib
 import os
 import re
 import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import glossary
 import plot
 from results import FORMATS, NOT_MEASURED, PageError, Results, evaluate, format_ms, read_text
 from tables import TABLES
 
 SKIPPED_FOLDERS = {"build", "third_party", "corpus", "node_modules"}
 LANGUAGES = {".cpp": "cpp", ".h": "cpp", ".cuh": "cpp", ".cu": "cpp", ".py": "python", ".json": "json", ".txt": "text"}
-MARKER = re.compile(r"<!-- (code|number|table): (.+?) -->(.*?)<!-- /\1 -->", re.DOTALL)
+MARKER = re.compile(r"<!-- (code|difference|number|table): (.+?) -->(.*?)<!-- /\1 -->", re.DOTALL)
 LINK = re.compile(r'\]\(([^)\s]+)(?: "[^"]*")?\)|<(?:img|source)[^>]* src(?:set)?="([^"]+)"')
-OPENING = re.compile(r"<!-- (?:code|number|table): ")
+OPENING = re.compile(r"<!-- (?:code|difference|number|table): ")
 
 
 # ---- code ----
@@ -65,6 +71,21 @@ def write_code(root, page, argument):
         text = "\n".join(line for line in text.splitlines() if not re.match(r"\s*// (region: |endregion$)", line))
     link = os.path.relpath(path, page.parent).replace(os.sep, "/")
     return f"\n[`{file}`]({link})\n\n```{LANGUAGES.get(path.suffix, '')}\n{text}\n```\n"
+
+
+def write_difference(root, page, argument):
+    match = re.fullmatch(r"(\S+) (\S+) to (\S+) (\S+)", argument)
+    if not match:
+        raise PageError(f'"{argument}" is not FILE REGION to FILE REGION')
+    sides = []
+    for file, region in (match.group(1, 2), match.group(3, 4)):
+        if not (root / file).is_file():
+            raise PageError(f"there is no file {file}")
+        sides.append((file, region_of(read_text(root / file), region, file).splitlines()))
+    (old_file, old), (new_file, new) = sides
+    lines = list(difflib.unified_diff(old, new, n=max(len(old), len(new)), lineterm=""))[3:]
+    links = [f"[`{file}`]({os.path.relpath(root / file, page.parent).replace(os.sep, '/')})" for file in (old_file, new_file)]
+    return f"\n{links[0]} → {links[1]}\n\n```diff\n" + "\n".join(lines) + "\n```\n"
 
 
 # ---- numbers and tables ----
@@ -112,6 +133,8 @@ def write_marker(root, results, page, kind, argument):
         return write_number(results, argument)
     if kind == "code":
         return write_code(root, page.path, argument)
+    if kind == "difference":
+        return write_difference(root, page.path, argument)
     if argument not in TABLES:
         raise PageError(f"there is no table {argument}; there are {', '.join(TABLES)}")
     try:
@@ -188,19 +211,46 @@ def broken_links(root, page, text):
                 yield f"{where}: {file or page.name} has no heading #{anchor}"
 
 
+# ---- glossary ----
+
+
+def glossary_terms(root, page):
+    """Those that the page's words should lead to: none outside docs, and none in the glossary itself."""
+    path = root / "docs" / "glossary.md"
+    return glossary.terms_of(read_text(path)) if path.is_file() and page.path.parent == path.parent and page.path != path else []
+
+
+def missing_links(root, page, text):
+    for begin, end, term in glossary.unlinked_uses(text, glossary_terms(root, page)):
+        where = f"{page.name}:{text.count(chr(10), 0, begin) + 1}"
+        use = " ".join(text[begin:end].split())
+        yield f'{where}: "{use}" is this page\'s first use of a term and should lead to glossary.md#{glossary.slug_of(term)}'
+
+
 # ---- the program ----
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("command", choices=["update", "check"])
+    parser.add_argument("command", choices=["update", "check", "link"])
     parser.add_argument("root", nargs="?", type=Path, default=Path(__file__).resolve().parent.parent)
     arguments = parser.parse_args()
     try:
+        if arguments.command == "link":
+            return link(arguments.root.resolve())
         return run(arguments.root.resolve(), write=arguments.command == "update")
     except PageError as error:
         print(error)
         return 1
+
+
+def link(root):
+    for page in find_pages(root):
+        text = glossary.with_links(page.text, glossary_terms(root, page))
+        if text != page.text:
+            page.path.write_text(text, encoding="utf-8")
+            print(f"{page.name}: look at git diff")
+    return 0
 
 
 def run(root, write):
@@ -231,6 +281,7 @@ def run(root, write):
             changed.append(page.name)
         elif not write:
             complaints += page.drifts
+            complaints += missing_links(root, page, text)
         complaints += broken_links(root, page, text)
 
     for line in complaints:

@@ -75,33 +75,41 @@ install_packages() {
   say "installed in $((SECONDS - start)) s"
 }
 
+# install_missing PACKAGE...: with apt, as root or with sudo; or says which command does it and exits with 2.
+install_missing() {
+  if [[ $(id -u) == 0 ]]; then
+    install_packages "" "$@"
+  elif have sudo && sudo -n true 2>/dev/null; then
+    install_packages "sudo -n" "$@"
+  else
+    local command="apt-get update && apt-get install -y --no-install-recommends $*"
+    say "Some packages are missing. Install them with this command, then start again:"
+    if have sudo; then
+      say "  sudo sh -c '$command'"
+    else
+      say "  su - -c '$command'"
+    fi
+    exit 2
+  fi
+}
+
+# ensure_installed PACKAGE...: those of Debian's names that are missing, none if all is here.
+ensure_installed() {
+  if (($# == 0)); then return; fi
+  if have apt-get; then
+    install_missing "$@"
+  else
+    say "Not found: $*. There is no apt here: install them the way this system does, then start again."
+    exit 2
+  fi
+}
+
 # Makes sure that everything the build needs is here, or says what to do and exits with 2.
 ensure_packages() {
-  local missing
   if have apt-get; then
-    missing=$(missing_packages | paste -sd ' ' -)
-    if [[ -z $missing ]]; then
-      :
-    elif [[ $(id -u) == 0 ]]; then
-      install_packages "" $missing
-    elif have sudo && sudo -n true 2>/dev/null; then
-      install_packages "sudo -n" $missing
-    else
-      local command="apt-get update && apt-get install -y --no-install-recommends $missing"
-      say "Some packages are missing. Install them with this command, then start again:"
-      if have sudo; then
-        say "  sudo sh -c '$command'"
-      else
-        say "  su - -c '$command'"
-      fi
-      exit 2
-    fi
+    ensure_installed $(missing_packages)
   else
-    missing=$(missing_parts | paste -sd ' ' -)
-    if [[ -n $missing ]]; then
-      say "Not found: $missing. There is no apt here: install them the way this system does, then start again."
-      exit 2
-    fi
+    ensure_installed $(missing_parts)
   fi
   if ! compiler_is_new_enough; then
     say "The compiler ${CXX:-g++} is too old: g++ 12 or newer is needed (CXX=... names another one)."
@@ -111,6 +119,22 @@ ensure_packages() {
     say "$(command -v cmake) is too old: CMake 3.25 or newer is needed."
     exit 2
   fi
+}
+
+# ensure_python_packages REQUIREMENTS: what this file names, in build/site-venv, apart from the system's Python.
+ensure_python_packages() {
+  local folder=$root/build/site-venv log=$root/build/pip.log
+  local installed=$folder/${1##*/}
+  if cmp -s "$1" "$installed"; then return; fi
+  say "installing the Python packages of $1"
+  mkdir -p "$root/build"
+  if ! { python3 -m venv "$folder" && "$folder/bin/pip" install --disable-pip-version-check -r "$1"; } \
+    >"$log" 2>&1 </dev/null; then
+    tail -n 5 "$log" >&2
+    say "pip could not install them; the whole log is in $log"
+    exit 2
+  fi
+  cp "$1" "$installed"
 }
 
 # As many jobs as cores, but no more than the memory bears: the heaviest file takes about 1 GB to compile.

@@ -12,6 +12,7 @@
 #include "chapters/01_naive_generation/reference.h"
 #include "chapters/02_kv_cache/cached_generation.h"
 #include "chapters/02_kv_cache/contiguous_kv_cache.h"
+#include "chapters/03_paged_attention/block_trace.h"
 #include "chapters/03_paged_attention/budget_run.h"
 #include "chapters/03_paged_attention/parallel_samples.h"
 #include "common/program/program.h"
@@ -168,14 +169,15 @@ std::unique_ptr<PagedKvCache> make_cache(const Setup& setup, int64_t num_blocks,
   return std::make_unique<PagedKvCache>(setup.model.config(), size, setup.model.dtype(), setup.model.device());
 }
 
-Samples run_samples(const Setup& setup, const std::vector<int32_t>& prompt, int num_samples) {
+Samples run_samples(const Setup& setup, const std::vector<int32_t>& prompt, int num_samples, BlockTrace trace) {
   GenerationParams params = setup.params();
   if (params.sampling.temperature == 0.0) params.sampling.temperature = kSampleTemperature;  // else all would be alike
   params.max_tokens = std::min(params.max_tokens, setup.max_length - static_cast<int>(prompt.size()));
   const std::vector<int64_t> longest(static_cast<size_t>(num_samples), setup.max_length);
   const int64_t num_blocks = count_shared_blocks(std::ssize(prompt), longest, setup.block_size);
   Samples samples{make_cache(setup, num_blocks, setup.block_size, num_samples), {}, params.sampling.temperature};
-  samples.sequences = generate_samples(setup.model, *samples.cache, prompt, params, num_samples);
+  const auto on_step = [&](std::span<Text* const> running) { trace.add_step(*samples.cache, running); };
+  samples.sequences = generate_samples(setup.model, *samples.cache, prompt, params, num_samples, on_step);
   return samples;
 }
 
@@ -257,10 +259,13 @@ int run(int argc, const char* const* argv) {
       median_decode_ms(generate_cached(model, stretch, model.ops().attend, prompt, setup.params()));
   const ReferenceOutput naive = reference_output(loaded, options, prompt, setup.params());
 
+  Report report({3, "paged attention"}, loaded, options);
   // Samples of the prompt, and of a longer one: other endings of the text from its middle on.
-  const Samples samples = run_samples(setup, prompt, paged.samples);
+  const Samples samples =
+      run_samples(setup, prompt, paged.samples, BlockTrace(report.trace(), 1, "samples of the prompt", loaded));
   const std::vector<int32_t>& text = generation.all();
-  const Samples endings = run_samples(setup, {text.begin(), text.begin() + std::ssize(text) / 2}, paged.samples);
+  const Samples endings = run_samples(setup, {text.begin(), text.begin() + std::ssize(text) / 2}, paged.samples,
+                                      BlockTrace(report.trace(), 2, "other endings of the text", loaded));
   const BudgetRun contiguous_run = run_contiguous(model, make_requests(setup), num_slots, setup.max_length);
   const BudgetRun paged_run = run_paged(model, make_requests(setup), num_slots, setup.max_length, paged.block_size);
 
@@ -269,7 +274,6 @@ int run(int argc, const char* const* argv) {
   fmt::print("\nblock tables of {} other endings, block×owners where one is shared:\n{}", paged.samples,
              draw_block_tables(*endings.cache, endings.sequences));
 
-  Report report({3, "paged attention"}, loaded, options);
   const MachineRates rates = measure_rates(model);
   const int64_t generated = std::ssize(generation.token_ids());
   report.add_generation(generation, cache->bytes_reserved(), predict_pass_ms(model, rates, prompt_len, prompt_len),

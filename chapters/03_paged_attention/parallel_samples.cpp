@@ -8,7 +8,7 @@ namespace llm {
 
 // region: samples
 std::vector<Text> generate_samples(const Transformer& model, PagedKvCache& cache, const std::vector<int32_t>& prompt,
-                                   const GenerationParams& params, int num_samples) {
+                                   const GenerationParams& params, int num_samples, const OnStep& on_step) {
   BatchedGeneration batched(model, cache, model.ops().attend, std::max<int64_t>(std::ssize(prompt), num_samples),
                             num_samples);
   std::vector<Text> samples;
@@ -27,6 +27,7 @@ std::vector<Text> generate_samples(const Transformer& model, PagedKvCache& cache
     running.push_back(&samples[i]);
   }
   while (true) {
+    if (on_step) on_step(running);
     std::erase_if(running, [](const Text* s) { return s->generation.finished(); });
     if (running.empty()) return samples;
     require(batched.step(running), "the cache is smaller than the samples");

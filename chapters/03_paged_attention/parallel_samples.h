@@ -1,6 +1,8 @@
 // Several answers to one prompt, whose keys and values they share.
 #pragma once
 
+#include <functional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -9,11 +11,14 @@
 
 namespace llm {
 
+// Called after each step with the samples that got a token.
+using OnStep = std::function<void(std::span<Text* const> samples)>;
+
 // The prompt passes through the model once, as sequence 0; the others are forked from it, and all draw their first
 // token from the same logits. Sample i draws with the seed params.sampling.seed + i. The cache must be empty and have
 // room; the sequences 0 .. num_samples - 1 stay in it.
 std::vector<Text> generate_samples(const Transformer& model, PagedKvCache& cache, const std::vector<int32_t>& prompt,
-                                   const GenerationParams& params, int num_samples);
+                                   const GenerationParams& params, int num_samples, const OnStep& on_step = {});
 
 // What the samples take in blocks, given how many tokens each of them holds (its prompt's among them): the full blocks
 // of the prompt once, all else for each.

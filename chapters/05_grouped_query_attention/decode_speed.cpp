@@ -31,12 +31,12 @@ void fill_randomly(const Transformer& model, KvMemory& cache) {
 }
 
 // So many texts of which all but the last token stand in the cache.
-std::vector<Sequence> make_texts(const Transformer& model, const DecodeShape& shape) {
+std::vector<Text> make_texts(const Transformer& model, const DecodeShape& shape) {
   std::vector<int32_t> ids(static_cast<size_t>(shape.context_len));
   for (size_t i = 0; i < ids.size(); ++i) {
     ids[i] = static_cast<int32_t>((7919 * i + 13) % static_cast<size_t>(model.config().vocab_size));
   }
-  std::vector<Sequence> texts;
+  std::vector<Text> texts;
   for (int32_t id = 0; id < shape.batch; ++id) {
     const auto num_computed = static_cast<int32_t>(shape.context_len - 1);
     texts.push_back({id, Generation(ids, model.config(), {kWarmSteps + kTimedSteps, true, {}}), num_computed});
@@ -64,9 +64,9 @@ double predict_decode_rate(const Transformer& model, const MachineRates& rates, 
 double measure_decode_rate(const Transformer& model, AttendFn attend, const DecodeShape& shape) {
   const int64_t max_length = shape.context_len + kWarmSteps + kTimedSteps;
   ContiguousKvCache cache(model.config(), max_length, shape.batch, model.dtype(), model.device());
-  std::vector<Sequence> texts = make_texts(model, shape);
+  std::vector<Text> texts = make_texts(model, shape);
   Batch known(shape.batch * shape.context_len, shape.batch, model.device());
-  for (const Sequence& text : texts) {
+  for (const Text& text : texts) {
     known.add(text.id, std::span(text.generation.all()).first(static_cast<size_t>(text.num_computed_tokens)), 0,
               LogitRows::none);
   }
@@ -74,8 +74,8 @@ double measure_decode_rate(const Transformer& model, AttendFn attend, const Deco
   fill_randomly(model, cache);
 
   BatchedGeneration batched(model, cache, attend, shape.batch, shape.batch);
-  std::vector<Sequence*> running;
-  for (Sequence& text : texts) running.push_back(&text);
+  std::vector<Text*> running;
+  for (Text& text : texts) running.push_back(&text);
   std::vector<double> seconds;
   double total = 0.0;
   for (int step = 0; step < kWarmSteps + kTimedSteps && (seconds.size() < 3 || total < kMostSeconds); ++step) {

@@ -65,14 +65,13 @@ PlainRun run_plain(const SpeedupProblem& problem) {
   }
   const auto num_seqs = std::ssize(problem.prompts);
   BatchedGeneration batched(problem.model, cache, attend, total_tokens(problem.prompts), num_seqs);
-  std::vector<Sequence> texts;
+  std::vector<Text> texts;
   for (const auto& prompt : problem.prompts) {
     texts.push_back({static_cast<int32_t>(texts.size()), Generation(prompt, problem.model.config(), problem.params)});
   }
-  const std::vector<double> step_ms =
-      run_to_end(texts, [&](std::span<Sequence* const> running) { batched.step(running); });
+  const std::vector<double> step_ms = run_to_end(texts, [&](std::span<Text* const> running) { batched.step(running); });
   int64_t tokens = -num_seqs;
-  for (const Sequence& text : texts) tokens += std::ssize(text.generation.token_ids());
+  for (const Text& text : texts) tokens += std::ssize(text.generation.token_ids());
   return {step_ms, total(step_ms) / static_cast<double>(tokens)};
 }
 

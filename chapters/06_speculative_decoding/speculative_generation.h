@@ -11,7 +11,7 @@
 namespace llm {
 
 // A text, how long its drafts may be, and its rounds so far. The prompt's pass is no round.
-struct SpeculativeSequence : Sequence {
+struct SpeculativeSequence : Text {
   int max_draft;
   std::vector<Round> rounds = {};
 };

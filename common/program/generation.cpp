@@ -28,7 +28,7 @@ void Generation::add(TopToken sampled, int64_t token_passes) {
   const Clock::time_point now = Clock::now();
   step_ms_.push_back(std::chrono::duration<double, std::milli>(now - last_).count());
   top_gaps_.push_back(gap);
-  token_passes_ += token_passes;
+  step_passes_.push_back(token_passes);
   token_ids_.push_back(token);
   all_.push_back(token);
 

@@ -4,6 +4,7 @@
 #include <chrono>
 #include <cstdint>
 #include <functional>
+#include <numeric>
 #include <span>
 #include <vector>
 
@@ -77,7 +78,9 @@ class Generation {
   const std::vector<double>& step_ms() const { return step_ms_; }
   // [num generated] how near each choice was to another: TopToken::gap.
   const std::vector<float>& top_gaps() const { return top_gaps_; }
-  int64_t token_passes() const { return token_passes_; }  // tokens that went through the model, repeated ones too
+  // [num generated] tokens that went through the model for each, repeated ones too; and all of them.
+  const std::vector<int64_t>& step_passes() const { return step_passes_; }
+  int64_t token_passes() const { return std::accumulate(step_passes_.begin(), step_passes_.end(), int64_t{0}); }
   double ttft_ms() const { return step_ms_.empty() ? 0.0 : step_ms_.front(); }
   // Of the tokens after the first; NaN where there are none.
   double tokens_per_second() const;
@@ -85,8 +88,8 @@ class Generation {
  private:
   std::vector<int32_t> prompt_, token_ids_, all_;
   std::vector<double> step_ms_;
+  std::vector<int64_t> step_passes_;
   std::vector<float> top_gaps_;
-  int64_t token_passes_ = 0;
   FinishReason finish_reason_ = FinishReason::none;
   GenerationParams params_;
   Sampler sampler_;

@@ -39,6 +39,7 @@ void Report::add_generation(const Generation& generation, size_t kv_bytes, doubl
   prompt_ = generation.prompt();
   token_ids_ = generation.token_ids();
   step_ms_ = generation.step_ms();
+  step_passes_ = generation.step_passes();
   ttft_ms_ = generation.ttft_ms();
   tokens_per_second_ = generation.tokens_per_second();
   kv_bytes_ = static_cast<int64_t>(kv_bytes);
@@ -89,7 +90,10 @@ int Report::finish() {
     describe_kernel_counts(predicted_bytes_read_, details_);
   }
   if (!options_.json.empty()) write_file(options_.json, to_json().dump() + "\n");
-  if (!options_.trace.empty()) (trace_ ? *trace_ : to_trace()).write(options_.trace);
+  if (!options_.trace.empty()) {
+    if (!has_own_trace_) add_text_to_trace();
+    trace_.write(options_.trace);
+  }
   return comparison_.same ? 0 : 1;
 }
 
@@ -113,18 +117,18 @@ Json Report::to_json() const {
   return json.set("details", details_);
 }
 
-Trace Report::to_trace() const {
-  Trace trace;
-  trace.name_row(0, fmt::format("chapter {}: {}", chapter_.number, chapter_.technique));
+void Report::add_text_to_trace() {
+  trace_.name_row(0, fmt::format("chapter {}: {}", chapter_.number, chapter_.technique));
   double start_ms = 0.0;
   for (size_t i = 0; i < step_ms_.size(); ++i) {
     Json details = Json::object();
+    if (i == 0) details.set("prompt", model_.text(prompt_));
     details.set("token_id", token_ids_[i]).set("text", model_.text({token_ids_[i]}));
     details.set("position", static_cast<int64_t>(prompt_.size() + i));
-    trace.add(0, i == 0 ? "prefill" : "decode", start_ms, step_ms_[i], details);
+    details.set("token_passes", step_passes_[i]);
+    trace_.add(0, i == 0 ? "prefill" : "decode", start_ms, step_ms_[i], details);
     start_ms += step_ms_[i];
   }
-  return trace;
 }
 
 }  // namespace llm

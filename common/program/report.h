@@ -33,10 +33,9 @@ class Report {
   void add_generation(const Generation& generation, size_t kv_bytes, double predicted_ttft_ms,
                       double predicted_ms_per_token);
 
-  // For a chapter whose steps are not one for each token of the one text: what all of them together must read, which
-  // stands beside the simulator's counts; and a timeline of its own for --trace.
+  // Where the steps are not one for each token: what all of them together must read, which stands beside the
+  // simulator's counts.
   void set_predicted_bytes_read(double bytes) { predicted_bytes_read_ = bytes; }
-  void set_trace(Trace trace) { trace_ = std::move(trace); }
 
   // A time; NaN where there is no prediction.
   void add_ms(const std::string& what, double predicted_ms, double measured_ms);
@@ -46,6 +45,14 @@ class Report {
 
   // The chapter's own fields of --json.
   Json& details() { return details_; }
+
+  // What --trace writes; the text itself becomes row 0 at the end.
+  Trace& trace() { return trace_; }
+  // All that it writes, for a chapter that makes many texts side by side.
+  void set_trace(Trace trace) {
+    trace_ = std::move(trace);
+    has_own_trace_ = true;
+  }
 
   // The run that the output must equal. Chapter 1 is the reference itself and never calls this.
   void compare(const std::vector<int32_t>& reference, const std::vector<float>& top_gaps);
@@ -62,18 +69,20 @@ class Report {
 
  private:
   Json to_json() const;
-  Trace to_trace() const;
+  void add_text_to_trace();
 
   ChapterInfo chapter_;
   const LoadedModel& model_;
   const Options& options_;
   std::vector<int32_t> prompt_, token_ids_;
   std::vector<double> step_ms_;
+  std::vector<int64_t> step_passes_;
   double ttft_ms_, tokens_per_second_;
   double predicted_bytes_read_;  // by all steps together
   int64_t kv_bytes_ = 0;
   Comparison comparison_;
-  std::optional<Trace> trace_;
+  Trace trace_;
+  bool has_own_trace_ = false;
   Table table_;
   Json details_;
 };

@@ -1,6 +1,7 @@
 // The programs themselves, run as a user runs them: exit codes, what is printed, what is written.
 #include <gtest/gtest.h>
 
+#include <map>
 #include <numeric>
 #include <sstream>
 
@@ -167,7 +168,41 @@ TEST_F(Programs, Chapter3) {
   EXPECT_EQ(details.at("endings").at("prompt_tokens").integer(), 7);
   EXPECT_EQ(row(outcome.out, "3 endings: blocks, 12 if unshared"), "10 10") << outcome.out;
   EXPECT_NE(outcome.out.find("\n  sequence 0, 14 tokens: 0×3 "), std::string::npos) << outcome.out;
-  EXPECT_EQ(Json::parse_file(file("t")).at("traceEvents").size(), 10u);
+}
+
+// Rows 1 and 2 of the trace show the samples' blocks: whoever compares one step's tables with the next one's finds the
+// copies that the program counted.
+TEST_F(Programs, Chapter3TracesBlocks) {
+  ASSERT_EQ(run(CHAPTER_03_PROGRAM, {"--tokens", "70,71,72,73,74,75", "--block-size", "4", "--samples", "3", "--json",
+                                     file("j"), "--trace", file("t")})
+                .code,
+            0);
+  const Json details = Json::parse_file(file("j")).at("details");
+  for (const auto& [row, what, num_steps] : {std::tuple{1, "samples", 9}, {2, "endings", 8}}) {
+    std::map<int64_t, std::vector<int64_t>> tables;  // by sequence
+    int64_t steps = 0, copies = 0, free_blocks = 0, num_blocks = 0;
+    Json::parse_file(file("t")).at("traceEvents").for_each([&, row = row](const Json& event) {
+      if (event.at("tid").integer() != row || event.at("ph").string() != "X") return;
+      const Json args = event.at("args");
+      EXPECT_EQ(args.has("prompt"), steps == 0);
+      EXPECT_EQ(args.at("block_size").integer(), 4);
+      EXPECT_EQ(args.at("sequences").size(), 3u);
+      args.at("sequences").for_each([&](const Json& sequence) {
+        std::vector<int64_t> table;
+        sequence.at("block_table").for_each([&](const Json& block) { table.push_back(block.integer()); });
+        const auto& before = tables[sequence.at("id").integer()];
+        for (size_t b = 0; b < before.size(); ++b) copies += table.at(b) != before[b];
+        EXPECT_EQ(std::ssize(table), (sequence.at("length").integer() + 3) / 4);
+        tables[sequence.at("id").integer()] = table;
+      });
+      free_blocks = args.at("free_blocks").integer();
+      num_blocks = args.at("num_blocks").integer();
+      ++steps;
+    });
+    EXPECT_EQ(steps, num_steps) << what;
+    EXPECT_EQ(copies, details.at(what).at("blocks_copied").integer()) << what;
+    EXPECT_EQ(num_blocks - free_blocks, details.at(what).at("blocks").integer()) << what;
+  }
 }
 
 TEST_F(Programs, Chapter3WithOtherBlocksAndSamples) {

@@ -67,6 +67,24 @@ done
 refuse "whole file" "region"
 cp "$tree/docs/page.md" "$tree/right.txt"
 
+cat >"$tree/src/b.cpp" <<'TEXT'
+// region: body
+const int x = 1;
+if (x > 0) {
+  return x;
+}
+// endregion
+TEXT
+page '<!-- difference: src/a.cpp body to src/b.cpp body -->' '<!-- /difference -->'
+expect "difference" 0 "changed: docs/page.md" pages update
+expect "difference" 0 $'[`src/a.cpp`](../src/a.cpp) → [`src/b.cpp`](../src/b.cpp)\n\n```diff\n const int x = 1;\n-if (x) {\n+if (x > 0) {\n   return x;\n }\n```' \
+  cat "$tree/docs/page.md"
+expect "difference, once more" 0 "nothing has changed" pages update
+changed src/b.cpp 's/x > 0/x < 0/'
+expect "a difference that changed" 1 "difference src/a.cpp body to src/b.cpp body is out of date" pages check
+rm "$tree/src/b.cpp"
+cp "$tree/right.txt" "$tree/docs/page.md"
+
 # What drifts is named with its line, and update mends it.
 drift() {
   expect "$1" 1 "$2" pages check
@@ -108,6 +126,37 @@ mistake 'has no heading #beta' '# Alpha' '[b](#beta)'
 page '# One & two: `three`' '[a](#one--two-three) [b](page.md#one--two-three) [c](https://example.org/x)' '`[d](nowhere)`' \
   '```' '[e](nowhere)' '```'
 expect "links that are right" 0 "are as their sources" pages check
+
+mistake 'is not FILE REGION to FILE REGION' '<!-- difference: src/a.cpp body -->' '<!-- /difference -->'
+mistake 'there is no file src/b.cpp' '<!-- difference: src/a.cpp body to src/b.cpp body -->' '<!-- /difference -->'
+
+# The first use of a glossary's term in a page's words leads there.
+printf '# Glossary\n\n### %s\n' Head 'KV head' Top-k bf16 >"$tree/docs/glossary.md"
+# first_use TEXT LINE...: in a page of these lines TEXT is a use without its link; "" where there is none.
+first_use() {
+  local text=$1
+  shift
+  page '# A head' '' 'Head.' '' '## One' '' "$@"
+  if [[ -n $text ]]; then
+    expect "first use: $*" 1 "docs/page.md:7: \"$text\" is this page's first use of a term" pages check
+  else
+    expect "first use: $*" 0 "are as their sources" pages check
+  fi
+}
+first_use heads 'Two heads.'
+first_use Heads 'Heads.' '' '[heads](glossary.md#head).'
+first_use '' '[heads](glossary.md#head), and a head.'
+first_use '' '`head`, ahead, head-on, head_dim, Head2'
+first_use '' '| head |' '' '```' 'head' '```' '' '## Papers' '' 'A head.'
+first_use 'KV heads' 'KV heads.'
+first_use '' 'A [KV head](glossary.md#kv-head) is a head.'
+first_use 'KV head' 'A [head](glossary.md#head), a KV' 'head.'
+first_use top-k 'top-k'
+page '# A' '' '## B' '' 'All of these words together need more than one line, for there are links in it to be added: top-k, a KV head, a head.'
+expect "links written in" 0 "docs/page.md: look at git diff" pages link
+expect "links written in" 0 $'[top-k](glossary.md#top-k),\na [KV head](glossary.md#kv-head), a head.' cat "$tree/docs/page.md"
+expect "links written in, checked" 0 "are as their sources" pages check
+rm "$tree/docs/glossary.md"
 
 # benchmarks RUN...: a file as Google Benchmark writes it.
 benchmarks() {

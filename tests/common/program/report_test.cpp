@@ -184,6 +184,7 @@ TEST_F(ReportTest, TheTraceHasAnEventAToken) {
   report.compare({65, 66, 67}, {1, 1, 1});
   finish(report);
   const Json events = Json::parse_file(options.trace).at("traceEvents");
+  EXPECT_EQ(events.at(1).at("args").at("prompt").string(), model.text(generation.prompt()));
   ASSERT_EQ(events.size(), 4u) << "the row's name and three tokens";
   double end_us = 0.0;
   for (size_t i = 0; i < 3; ++i) {
@@ -193,6 +194,7 @@ TEST_F(ReportTest, TheTraceHasAnEventAToken) {
     EXPECT_NEAR(event.at("dur").number(), 1000.0 * generation.step_ms()[i], 1e-6);
     EXPECT_EQ(event.at("args").at("token_id").integer(), 65 + static_cast<int>(i));
     EXPECT_EQ(event.at("args").at("position").integer(), 2 + static_cast<int>(i));
+    EXPECT_EQ(event.at("args").at("token_passes").integer(), generation.step_passes()[i]);
     end_us = event.at("ts").number() + event.at("dur").number();
   }
 }
