@@ -1,6 +1,7 @@
 // Who guesses what the model will say next.
 #pragma once
 
+#include <algorithm>
 #include <span>
 #include <vector>
 
@@ -14,6 +15,11 @@ struct Draft {
   std::vector<int32_t> tokens;  // [num_drafted], perhaps none
   // [num_drafted][vocab_size] what each token was drawn from; empty where none was drawn: all of q lies on the token.
   std::vector<std::vector<double>> q;
+
+  void shorten(size_t num_drafted) {
+    tokens.resize(std::min(tokens.size(), num_drafted));
+    q.resize(std::min(q.size(), num_drafted));
+  }
 };
 
 // What is to be gone on from.

@@ -13,8 +13,13 @@ Engine::Engine(const LoadedModel& model, PagedKvCache& cache, Scheduler& schedul
       on_token_(std::move(on_token)),
       batch_(scheduler.max_step_tokens(), scheduler.max_step_tokens(), model.transformer->device()),
       runner_(*model.transformer, attend),
-      sampler_(scheduler.params().max_running, model.transformer->device()) {
+      verifier_(scheduler.max_step_tokens(), model.transformer->device()) {
   require(cache.max_length() >= model.config().context_length, "a cache for texts of {} tokens", cache.max_length());
+}
+
+void Engine::speculate(Drafter& drafter, int max_draft) {
+  drafter_ = &drafter;
+  max_draft_ = max_draft;
 }
 
 const Sequence& Engine::submit(Request request) {
@@ -43,10 +48,14 @@ bool Engine::step() {
   cancel(record);
   if (scheduler_.running().empty() && scheduler_.waiting().empty()) return !expected_.empty();  // none could stay
 
+  if (drafter_ != nullptr) draft();
   record.step = next_step_++;
   const StepPlan plan = scheduler_.schedule();
   require(!plan.scheduled.empty(), "there is work, and none was planned");
-  for (const Sequence* s : plan.preempted) record.preempted.push_back(s->id);
+  for (const Sequence* s : plan.preempted) {
+    record.preempted.push_back(s->id);
+    if (drafter_ != nullptr) drafter_->truncate(s->id, s->num_known_tokens() - 1);  // its draft is gone
+  }
   record.num_padding = plan.num_padding;
   record.num_running = std::ssize(scheduler_.running());
   record.num_waiting = std::ssize(scheduler_.waiting());
@@ -81,16 +90,34 @@ void Engine::cancel(StepRecord& record) {
     s->generation.finish(FinishReason::cancelled);
     s->output.finish();
     scheduler_.remove(*s);
+    if (drafter_ != nullptr) drafter_->release(s->id);
     record.finished.push_back(s->id);
   }
+}
+
+// For those who wait for one token only; a draft never makes a text longer than it may become.
+void Engine::draft() {
+  std::vector<Sequence*> sequences;
+  std::vector<DraftRequest> requests;
+  for (Sequence* s : scheduler_.running()) {
+    const int most = std::min(max_draft_, s->generation.num_left() - 1);
+    if (s->num_uncomputed_tokens() != 1 || most < 1) continue;
+    sequences.push_back(s);
+    requests.push_back({s->id, s->generation.all(), most, s->generation.sampler()});
+  }
+  std::vector<Draft> drafts = drafter_->draft(requests);
+  for (size_t i = 0; i < sequences.size(); ++i) sequences[i]->draft = std::move(drafts[i]);
 }
 
 void Engine::compute(const StepPlan& plan, StepRecord& record) {
   batch_.clear();
   for (const ScheduledTokens& part : plan.scheduled) {
     const Sequence& s = *part.sequence;
-    batch_.add(s.id, s.new_tokens().first(static_cast<size_t>(part.num_tokens)), s.num_computed_tokens,
-               part.reaches_the_end() ? LogitRows::last : LogitRows::none);
+    std::vector<int32_t> tokens(s.new_tokens().begin(), s.new_tokens().end());
+    tokens.insert(tokens.end(), s.draft.tokens.begin(), s.draft.tokens.end());
+    tokens.resize(static_cast<size_t>(part.num_tokens));
+    const LogitRows wanted = s.draft.tokens.empty() ? LogitRows::last : LogitRows::all;
+    batch_.add(s.id, tokens, s.num_computed_tokens, part.reaches_the_end() ? wanted : LogitRows::none);
   }
   require(cache_.begin_step(batch_), "the step needs more than what was planned");
   for (int32_t i = 0; i < plan.num_padding; ++i) batch_.add_padding(plan.padding_rows);
@@ -100,25 +127,49 @@ void Engine::compute(const StepPlan& plan, StepRecord& record) {
 // endregion
 
 // region: sample
-// One token for each sequence all of whose known tokens are computed; the others have shown a chunk of their prompts.
-// A verification of drafts (chapter 6) stands in this one place.
-//   logits [num_logits, vocab_size], a row for each of them, in the plan's order
+// One token for each sequence all of whose known tokens are computed, and before it as much of its draft as stands; the
+// others have shown a chunk of their prompts. Each draws with its own random numbers, however often it is recomputed.
+//   logits [num_logits, vocab_size], a row for each known token that is the last and for each drafted one
 void Engine::sample(const StepPlan& plan, TensorView logits, StepRecord& record) {
-  std::vector<Sequence*> complete;
-  std::vector<SampleRow> rows;
+  std::vector<Drafted> complete;
+  int64_t num_rows = 0;
+  for (const ScheduledTokens& part : plan.scheduled) {
+    if (!part.reaches_the_end()) continue;
+    Sequence& s = *part.sequence;
+    complete.push_back({s.draft, s.generation.sampler()});
+    num_rows += 1 + std::ssize(s.draft.tokens);
+  }
+  std::vector<std::vector<TopToken>> accepted;
+  if (!complete.empty()) accepted = verifier_.verify(logits.rows(0, num_rows), complete);
+
+  auto next_accepted = accepted.begin();
   for (const ScheduledTokens& part : plan.scheduled) {
     Sequence& s = *part.sequence;
-    s.num_computed_tokens += part.num_tokens;
+    const bool is_complete = part.reaches_the_end();
+    const auto num_drafted = static_cast<int32_t>(s.draft.tokens.size());
+    s.num_computed_tokens += part.num_tokens - num_drafted;
     s.passes_since_token += part.num_tokens;
-    const bool is_complete = s.num_uncomputed_tokens() == 0;
-    record.parts.push_back({s.id, s.slot, part.num_tokens, s.num_computed_tokens, is_complete});
-    if (!is_complete) continue;
-    complete.push_back(&s);
-    rows.push_back(s.generation.next_row());  // its own random numbers: one for each token, however often recomputed
+    const int32_t num_accepted = is_complete ? append_accepted(s, *next_accepted++) : 0;
+    record.parts.push_back(
+        {s.id, s.slot, part.num_tokens, s.num_computed_tokens, is_complete, num_drafted, num_accepted});
   }
-  if (complete.empty()) return;
-  const std::vector<TopToken> sampled = sampler_.sample(logits.rows(0, std::ssize(rows)), rows);
-  for (size_t i = 0; i < complete.size(); ++i) append(*complete[i], sampled[i]);
+}
+
+// The text grows, up to its end; caches shrink to what stands. Returns how much of the draft that is.
+int32_t Engine::append_accepted(Sequence& s, std::span<const TopToken> accepted) {
+  int32_t num_added = 0;
+  for (const TopToken& token : accepted) {
+    append(s, token);
+    ++num_added;
+    if (s.generation.finished()) break;
+  }
+  if (drafter_ == nullptr) return 0;
+  s.draft = {};
+  s.num_computed_tokens += num_added - 1;
+  cache_.truncate(s.id, s.num_computed_tokens);
+  drafter_->truncate(s.id, s.num_computed_tokens);
+  const bool cut_short = num_added < std::ssize(accepted);  // before the target's own token, which is the last
+  return cut_short ? num_added : num_added - 1;
 }
 // endregion
 
@@ -137,6 +188,7 @@ void Engine::retire(StepRecord& record) {
     if (prefix_ != nullptr) prefix_->record(s);
     if (!s.generation.finished()) continue;
     scheduler_.remove(s);
+    if (drafter_ != nullptr) drafter_->release(s.id);
     record.finished.push_back(s.id);
   }
 }

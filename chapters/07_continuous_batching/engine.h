@@ -5,6 +5,7 @@
 #include <functional>
 #include <vector>
 
+#include "chapters/06_speculative_decoding/verifier.h"
 #include "chapters/07_continuous_batching/scheduler.h"
 #include "common/model/step_runner.h"
 #include "common/program/loaded_model.h"
@@ -15,9 +16,10 @@ namespace llm {
 struct StepRecord {
   struct Part {
     int32_t sequence_id, slot;
-    int32_t num_tokens;   // computed in this step
-    int32_t context_len;  // keys visible after it
-    bool sampled;         // a token came of it; else it was a chunk of a prompt, and not the last
+    int32_t num_tokens;                         // computed in this step
+    int32_t context_len;                        // keys visible after it
+    bool sampled;                               // a token came of it; else it was a chunk of a prompt, and not the last
+    int32_t num_drafted = 0, num_accepted = 0;  // of num_tokens; what was rejected is in no context_len
   };
 
   int64_t step = 0;                          // its number; while nobody is there, numbers pass without a record
@@ -39,6 +41,11 @@ class Engine {
   Engine(const LoadedModel& model, PagedKvCache& cache, Scheduler& scheduler, AttendFn attend,
          PrefixSource* prefix = nullptr, OnToken on_token = {});
 
+  // From now on each text that waits for one token only is given a draft of up to `max_draft`, which the step verifies
+  // (chapter 6). Greedy texts stay what they are. Drawn ones keep their distribution, but not their every token: how
+  // many random numbers a round takes depends on the draft. The drafter must outlive this.
+  void speculate(Drafter& drafter, int max_draft);
+
   // The request joins at the step of its arrival, or the next one where that has passed. The sequence stays.
   const Sequence& submit(Request request);
 
@@ -54,9 +61,11 @@ class Engine {
  private:
   void receive();
   void cancel(StepRecord& record);
+  void draft();
   void compute(const StepPlan& plan, StepRecord& record);
   void sample(const StepPlan& plan, TensorView logits, StepRecord& record);
   void append(Sequence& sequence, TopToken sampled);
+  int32_t append_accepted(Sequence& sequence, std::span<const TopToken> accepted);
   void retire(StepRecord& record);
   double now_ms() const;
 
@@ -67,7 +76,9 @@ class Engine {
   OnToken on_token_;
   Batch batch_;
   StepRunner runner_;
-  StepSampler sampler_;
+  Verifier verifier_;
+  Drafter* drafter_ = nullptr;
+  int max_draft_ = 0;
 
   std::deque<Sequence> sequences_;  // all there ever were; their ids are their places
   std::deque<Sequence*> expected_;  // not arrived yet, in the order in which they will

@@ -67,14 +67,15 @@ StepPlan Scheduler::schedule() {
   StepPlan plan;
   int32_t budget = params_.token_budget;
   const auto take = [&](Sequence& s, int32_t num_tokens) {
+    s.draft.shorten(static_cast<size_t>(num_tokens - 1));  // to what there is budget for
     plan.scheduled.push_back({&s, num_tokens});
     budget -= num_tokens;
   };
 
   for (size_t i = 0; i < running_.size() && budget > 0; ++i) {
     Sequence& s = *running_[i];
-    const int32_t num_tokens = next_chunk(s, budget);
-    if (!make_room(s, num_tokens, plan)) break;  // s was the last and has gone itself
+    const int32_t num_tokens = make_room(s, next_chunk(s, budget), plan);
+    if (num_tokens == 0) break;  // s was the last and has gone itself
     take(s, num_tokens);
   }
 
@@ -95,20 +96,24 @@ int32_t Scheduler::next_chunk(const Sequence& sequence, int32_t budget) const {
 // endregion
 
 // region: preempt
-bool Scheduler::make_room(Sequence& sequence, int32_t num_tokens, StepPlan& plan) {
+int32_t Scheduler::make_room(Sequence& sequence, int32_t num_tokens, StepPlan& plan) {
+  // Nobody goes for the sake of a guess.
+  const bool has_draft = !sequence.draft.tokens.empty();
+  if (has_draft && !cache_.can_allocate(sequence.id, num_tokens)) num_tokens = 1;
   while (!cache_.allocate(sequence.id, num_tokens)) {
     Sequence& last = *running_.back();
     preempt(last);
     plan.preempted.push_back(&last);
-    if (&last == &sequence) return false;
+    if (&last == &sequence) return 0;
   }
-  return true;
+  return num_tokens;
 }
 
 void Scheduler::preempt(Sequence& sequence) {
   running_.pop_back();
   cache_.release(sequence.id);
   sequence.num_computed_tokens = 0;  // computed anew, later; what was generated stays known
+  sequence.draft = {};
   ++sequence.num_preemptions;
   insert(waiting_, sequence);
 }

@@ -72,7 +72,7 @@ class Scheduler {
   bool is_more_urgent(const Sequence* a, const Sequence* b) const;
   void insert(std::deque<Sequence*>& queue, Sequence& sequence) const;
   int32_t next_chunk(const Sequence& sequence, int32_t budget) const;
-  bool make_room(Sequence& sequence, int32_t num_tokens, StepPlan& plan);
+  int32_t make_room(Sequence& sequence, int32_t num_tokens, StepPlan& plan);
   void preempt(Sequence& sequence);
   bool admit(Sequence& sequence);
 

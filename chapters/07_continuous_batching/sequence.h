@@ -2,6 +2,7 @@
 #pragma once
 
 #include "chapters/03_paged_attention/batched_generation.h"
+#include "chapters/06_speculative_decoding/drafter.h"
 #include "chapters/07_continuous_batching/output_text.h"
 #include "chapters/07_continuous_batching/request.h"
 
@@ -17,11 +18,12 @@ struct Sequence : Text {
 
   int32_t num_known_tokens() const { return static_cast<int32_t>(generation.all().size()); }
   // What is left to compute before the next token can be sampled: the rest of the prompt; after a preemption all of it
-  // and what was generated; else the one token that came last. Drafted tokens would count here too.
-  int32_t num_uncomputed_tokens() const { return static_cast<int32_t>(new_tokens().size()); }
+  // and what was generated; else the one token that came last, and what was drafted after it.
+  int32_t num_uncomputed_tokens() const { return static_cast<int32_t>(new_tokens().size() + draft.tokens.size()); }
 
   Request request;
   OutputText output;
+  Draft draft;                    // a guess at what comes after the last token, for one step
   int32_t slot = -1;              // its place among those that run; the last one where it waits
   int32_t num_cached_tokens = 0;  // of the prompt, found by the PrefixSource when it first ran
   int32_t num_preemptions = 0;

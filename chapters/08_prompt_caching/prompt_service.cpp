@@ -15,7 +15,9 @@ PromptService::PromptService(const LoadedModel& model, const ServiceParams& para
                    ? std::optional<PromptCache>(std::in_place, cache_, *params.rules, params.clock, params.hash)
                    : std::nullopt),
       scheduler_(params.scheduler, cache_, prompts_ ? &*prompts_ : nullptr),
-      engine_(model, cache_, scheduler_, attend, prompts_ ? &*prompts_ : nullptr, std::move(on_token)) {}
+      engine_(model, cache_, scheduler_, attend, prompts_ ? &*prompts_ : nullptr, std::move(on_token)) {
+  if (params.drafter != nullptr) engine_.speculate(*params.drafter, params.max_draft);
+}
 
 std::vector<const Sequence*> PromptService::serve(const std::vector<Request>& requests) {
   std::vector<const Sequence*> sequences;

@@ -15,6 +15,8 @@ struct ServiceParams {
   std::optional<CacheRules> rules = std::nullopt;  // none: every prompt is computed from its first token on
   SecondsClock clock = steady_clock();
   HashBlockFn hash = hash_block;
+  Drafter* drafter = nullptr;  // chapter 6: must outlive the service
+  int max_draft = 4;
 };
 
 class PromptService {
