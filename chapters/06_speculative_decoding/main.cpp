@@ -27,7 +27,7 @@ namespace llm {
 namespace {
 
 constexpr int kLongestDraft = 8;  // of those that are compared
-constexpr size_t kRoundsShown = 8;
+constexpr size_t kRoundsShown = 10;
 constexpr double kMeasureSeconds = 3.0;
 
 struct SpeculativeOptions {

@@ -261,9 +261,9 @@ TEST_F(Programs, Chapter4RefusesWideHeads) {
 }
 
 TEST_F(Programs, Chapter6) {
-  const Outcome outcome =
-      run_process(CHAPTER_06_PROGRAM, {"--model", model, "--draft-model", model, "--tokens", "70,71,70,71,70", "--k",
-                                       "3", "--max-tokens", "25", "--ignore-eos", "--json", file("j")});
+  const Outcome outcome = run_process(
+      CHAPTER_06_PROGRAM, {"--model", model, "--draft-model", model, "--tokens", "70,71,70,71,70", "--k", "3",
+                           "--max-tokens", "25", "--ignore-eos", "--threads", "1", "--json", file("j")});
   ASSERT_EQ(outcome.code, 0) << outcome.out << outcome.err;
   EXPECT_NE(outcome.out.find("\n  same output as chapter 1: yes"), std::string::npos) << outcome.out;
   EXPECT_EQ(outcome.out.find('\x1b'), std::string::npos) << "no color where it is not asked for";
@@ -284,10 +284,13 @@ TEST_F(Programs, Chapter6) {
   EXPECT_LT(details.at("distribution_distance").number(), details.at("distribution_limit").number());
   EXPECT_NE(outcome.out.find("\n  round 1: drafted ["), std::string::npos);
 
-  // By lookup, in color, sampled; and with nobody drafting.
+  // With a draft model that knows nothing, in color, sampled; and with nobody drafting.
+  ModelConfig config = tiny_config("llama");
+  config.vocab_size = 512;
+  write_tiny_model(model + "-second", config, 2, "gpt2");
   const Outcome sampled =
-      run(CHAPTER_06_PROGRAM, {"--tokens", "70,71,70,71,70", "--draft", "ngram", "--color", "always", "--temperature",
-                               "1.2", "--seed", "3", "--json", file("j")});
+      run(CHAPTER_06_PROGRAM, {"--tokens", "70,71", "--draft-model", model + "-second", "--color", "always",
+                               "--temperature", "1.2", "--seed", "3", "--threads", "1", "--json", file("j")});
   ASSERT_EQ(sampled.code, 0) << sampled.out << sampled.err;
   EXPECT_NE(sampled.out.find("\x1b[31;9m"), std::string::npos) << "a rejected token is struck through";
   EXPECT_EQ(row(sampled.out, "compared with chapter 1"), "a greedy text");
@@ -335,9 +338,9 @@ TEST_F(Programs, Chapter6BadInput) {
 
 // Random weights agree on nothing: acceptance is simulated, and called so.
 TEST_F(Programs, Chapter6SimulatesAcceptanceOfRandomWeights) {
-  const Outcome outcome =
-      run_process(CHAPTER_06_PROGRAM, {"--model", "random:llama2c-15m", "--draft-model", "random:llama2c-15m",
-                                       "--max-tokens", "6", "--k", "2", "--dtype", "bf16", "--json", file("j")});
+  const Outcome outcome = run_process(
+      CHAPTER_06_PROGRAM, {"--model", "random:llama2c-15m", "--draft-model", "random:llama2c-15m", "--max-tokens", "6",
+                           "--k", "2", "--threads", "1", "--dtype", "bf16", "--json", file("j")});
   ASSERT_EQ(outcome.code, 0) << outcome.out << outcome.err;
   EXPECT_NE(outcome.out.find("simulated acceptance"), std::string::npos) << outcome.out;
   const Json simulated = Json::parse_file(file("j")).at("details").at("simulated");
