@@ -55,6 +55,11 @@ TEST(SpeculativeGeneration, SaysWhatChapterOneSays) {
             ASSERT_EQ(text.generation.finish_reason(), naive.finish_reason()) << what;
             const RoundCounts counts = count_rounds(text.rounds);
             ASSERT_EQ(counts.tokens, std::ssize(naive.token_ids()) - 1) << what;
+            int64_t left = std::min<int64_t>(params.max_tokens, config.context_length - prompt_len) - 1;
+            for (const Round& round : text.rounds) {
+              ASSERT_LT(std::ssize(round.drafted), left) << what << ": the target adds one itself";
+              left -= std::ssize(round.added);
+            }
             ASSERT_EQ(text.generation.token_passes(), prompt_len + counts.drafted + counts.rounds) << what;
             if (i == 2) {
               ASSERT_EQ(counts.accepted, 0) << what;
