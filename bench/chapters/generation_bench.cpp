@@ -38,18 +38,19 @@ const Transformer& model_of(const std::string& name, DType dtype) {
   return *model.transformer;
 }
 
-// Steps of `new_tokens` tokens after `context` cached ones; the same step again and again.
-void run_steps(benchmark::State& state, const Transformer& model, int64_t context, int64_t new_tokens) {
+// Steps of `new_tokens` tokens after `context` cached ones, with the logits of `rows`; the same step again and again.
+void run_steps(benchmark::State& state, const Transformer& model, int64_t context, int64_t new_tokens,
+               LogitRows rows = LogitRows::last) {
   const ModelConfig& config = model.config();
   ContiguousKvCache cache(config, context + new_tokens, 1, model.dtype());
   Batch batch(std::max(context, new_tokens), 1);
   Workspace workspace;
-  const Tensor logits({1, config.vocab_size}, DType::f32);
+  const Tensor logits({new_tokens, config.vocab_size}, DType::f32);
   const auto step = [&](std::span<const int32_t> tokens, int64_t first_position) {
     batch.clear();
-    batch.add(0, tokens, static_cast<int32_t>(first_position), LogitRows::last);
+    batch.add(0, tokens, static_cast<int32_t>(first_position), first_position == context ? rows : LogitRows::none);
     cache.begin_step(batch);
-    model.forward(batch, cache, model.ops().attend, workspace, logits);
+    model.forward(batch, cache, model.ops().attend, workspace, logits.view().rows(0, batch.num_logits()));
   };
   const std::vector<int32_t> tokens = some_tokens(context + new_tokens, config.vocab_size);
   if (context > 0) step(std::span(tokens).first(static_cast<size_t>(context)), 0);
@@ -86,7 +87,7 @@ void read_memory(benchmark::State& state, size_t bytes) {
 
 #ifdef LLM_HAVE_OPENBLAS
 // The model's matrix products and nothing else, as a program would write them with a BLAS: rows x weightᵀ.
-void run_openblas(benchmark::State& state, const ModelConfig& c, int64_t rows) {
+void run_openblas(benchmark::State& state, const ModelConfig& c, int64_t rows, int64_t logit_rows = 1) {
   openblas_set_num_threads(omp_get_max_threads());
   struct Product {
     int64_t out_features, in_features, rows;
@@ -104,7 +105,7 @@ void run_openblas(benchmark::State& state, const ModelConfig& c, int64_t rows) {
     add(2 * c.intermediate_size, c.hidden_size, rows);
     add(c.hidden_size, c.intermediate_size, rows);
   }
-  add(c.vocab_size, c.hidden_size, 1);
+  add(c.vocab_size, c.hidden_size, logit_rows);
   const int64_t widest = std::max<int64_t>(c.vocab_size, 2 * c.intermediate_size);
   std::vector<float> x(static_cast<size_t>(rows * widest), 0.5f), out(static_cast<size_t>(rows * widest));
   for (auto _ : state) {
@@ -132,12 +133,19 @@ void register_model(const std::string& name, DType dtype, int64_t prefill) {
     benchmark::RegisterBenchmark((what + suffix).c_str(), body)->UseRealTime()->Unit(benchmark::kMillisecond);
   };
   add("decode", [=](benchmark::State& state) { run_steps(state, model_of(name, dtype), kContext, 1); });
-  add("verify5", [=](benchmark::State& state) { run_steps(state, model_of(name, dtype), kContext, 5); });
+  for (const int64_t rows : {2, 3, 4, 5, 7, 9}) {  // a draft's tokens and the one before it: chapter 6
+    add(fmt::format("verify{}", rows),
+        [=](benchmark::State& state) { run_steps(state, model_of(name, dtype), kContext, rows, LogitRows::all); });
+  }
   add("prefill", [=](benchmark::State& state) { run_steps(state, model_of(name, dtype), 0, prefill); });
   add("read", [=](benchmark::State& state) { read_memory(state, model_of(name, dtype).weights().bytes_per_step()); });
   if (dtype != DType::f32) return;
 #ifdef LLM_HAVE_OPENBLAS
   add("openblas_decode", [=](benchmark::State& state) { run_openblas(state, model_of(name, dtype).config(), 1); });
+  for (const int64_t rows : {2, 3, 4, 5, 7, 9}) {
+    add(fmt::format("openblas_verify{}", rows),
+        [=](benchmark::State& state) { run_openblas(state, model_of(name, dtype).config(), rows, rows); });
+  }
   add("openblas_prefill",
       [=](benchmark::State& state) { run_openblas(state, model_of(name, dtype).config(), prefill); });
 #endif

@@ -63,5 +63,7 @@ void bench_flash(GpuBench& bench);      // chapter 4's attention
 void bench_dram(GpuBench& bench);       // the same once each, for bench/gpu/dram_bytes.py
 // Chapter 2's decode and prefill; for a model with a tokenizer also chapter 1.
 void bench_model(GpuBench& bench, const std::string& name, DType dtype);
+// Chapter 6's rounds, with acceptance simulated.
+void bench_speculation(GpuBench& bench, const std::string& name, const std::string& draft_name, DType dtype);
 
 }  // namespace llm

@@ -1,4 +1,6 @@
 // bench_gpu --part PART: one part of what bench/gpu/measure gathers.
+#include <fmt/format.h>
+
 #include "bench/gpu/bench_gpu.h"
 #include "common/program/command_line.h"
 #include "common/program/options.h"
@@ -11,25 +13,39 @@ namespace {
 int run(int argc, const char* const* argv) {
   CommandLine line("bench_gpu", "Times the kernels and the models on a GPU. bench/gpu/measure runs all parts.");
   GpuBench bench;
-  std::string part, model, device = "cuda", dtype = "bf16";
-  line.add("--part", &part, {"memory", "matrix", "matvec", "operators", "flash", "dram", "model"}, "what to time");
-  line.add("--model", &model, "the part model's: a Hugging Face folder, or random:NAME; else the embedded one");
-  line.add("--dtype", &dtype, {"f32", "bf16"}, "the part model's number format");
+  std::filesystem::path requests;
+  std::string part, model, draft_model, device = "cuda", dtype = "bf16";
+  const auto format = [&] { return dtype == "f32" ? DType::f32 : DType::bf16; };
+  const std::vector<std::pair<std::string, std::function<void()>>> parts = {
+      {"memory", [&] { bench_memory(bench); }},
+      {"matrix", [&] { bench_matrix(bench); }},
+      {"matvec", [&] { bench_matvec(bench); }},
+      {"operators", [&] { bench_operators(bench); }},
+      {"flash", [&] { bench_flash(bench); }},
+      {"dram", [&] { bench_dram(bench); }},
+      {"grouped", [&] { bench_grouped(bench); }},
+      {"model", [&] { bench_model(bench, model, format()); }},
+      {"speculation", [&] { bench_speculation(bench, model, draft_model, format()); }},
+      {"batching", [&] { bench_batching(bench, model, format()); }},
+      {"requests", [&] { bench_requests(bench, model, format(), requests); }},
+  };
+  std::vector<std::string> names;
+  for (const auto& [name, run_part] : parts) names.push_back(name);
+
+  line.add("--part", &part, names, "what to time");
+  line.add("--model", &model, "for the last four parts: a Hugging Face folder, or random:NAME; else the embedded one");
+  line.add("--dtype", &dtype, {"f32", "bf16"}, "their number format");
+  line.add("--draft-model", &draft_model, "the part speculation's second model");
+  line.add("--requests", &requests, "the part requests': a file of them");
   line.add("--device", &device, {"cuda", "simt"}, "the GPU, or the simulator, whose times mean nothing");
   line.add("--quick", &bench.quick, "tiny shapes, timed twice: only whether everything runs");
   line.add("--json", &bench.json, "write the results to this file");
   line.parse(argc, argv);
-  if (part.empty()) fail_input("--part is missing; give one of memory, matrix, matvec, operators, flash, dram, model");
+  if (part.empty()) fail_input("--part is missing; give one of {}", fmt::join(names, ", "));
   check_output("--json", bench.json);
   bench.device = device == "cuda" ? Device::cuda : Device::simt;
   require_device(bench.device);
-  if (part == "memory") bench_memory(bench);
-  if (part == "matrix") bench_matrix(bench);
-  if (part == "matvec") bench_matvec(bench);
-  if (part == "operators") bench_operators(bench);
-  if (part == "flash") bench_flash(bench);
-  if (part == "dram") bench_dram(bench);
-  if (part == "model") bench_model(bench, model, dtype == "f32" ? DType::f32 : DType::bf16);
+  std::ranges::find(parts, part, [](const auto& named) { return named.first; })->second();
   return 0;
 }
 

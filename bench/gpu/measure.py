@@ -80,6 +80,9 @@ def parts(program, device, quick):
     def model(name, dtype):
         return [program, "--part", "model", "--model", name, "--dtype", dtype, *flags]
 
+    def speculation(name, draft):
+        return [program, "--part", "speculation", "--model", name, "--draft-model", draft, *flags]
+
     peer = [sys.executable, str(ROOT / "bench/gpu/transformers_decode.py")] + ["--quick"] * quick
     torch_peer = [sys.executable, str(ROOT / "bench/gpu/torch_attention.py")] + ["--quick"] * quick
     dram = [sys.executable, str(ROOT / "bench/gpu/dram_bytes.py"), "--program", program] + ["--quick"] * quick
@@ -97,7 +100,9 @@ def parts(program, device, quick):
     yield "transformers", peer, 110
     yield "matrix", kernels("matrix"), 40
     if not quick:
+        yield "speculation, stories", speculation("models/stories", "models/stories-draft"), 30
         yield "llama-3-8b bf16", model("random:llama-3-8b", "bf16"), 200
+        yield "speculation, llama-3-8b", speculation("random:llama-3-8b", "random:llama-3.2-1b"), 150
 
 
 def run_part(command, seconds, folder):

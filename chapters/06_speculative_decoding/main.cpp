@@ -27,8 +27,8 @@ namespace llm {
 namespace {
 
 constexpr int kLongestDraft = 8;  // of those that are compared
-constexpr size_t kRoundsShown = 8;
-constexpr double kMeasureSeconds = 4.0;
+constexpr size_t kRoundsShown = 10;
+constexpr double kMeasureSeconds = 3.0;
 
 struct SpeculativeOptions {
   std::string drafter, draft_model, draft_dtype = "bf16", color = "auto";
@@ -100,11 +100,12 @@ Setup load(const Options& options, SpeculativeOptions& speculative) {
 
 // ---- speed ----
 
-// The k that was asked for first: where time is short, it is measured alone.
-std::vector<int> drafts_to_measure(int k) {
-  std::vector<int> ks = {k};
-  for (int other = 1; other <= kLongestDraft; ++other) {
-    if (other != k) ks.push_back(other);
+// The k that was asked for first: where time is short, it is measured alone. So it is with random weights, which agree
+// on nothing.
+std::vector<int> drafts_to_measure(const Setup& setup) {
+  std::vector<int> ks = {setup.speculative.k};
+  for (int k = 1; k <= kLongestDraft && setup.target.tokenizer; ++k) {
+    if (k != ks.front()) ks.push_back(k);
   }
   return ks;
 }
@@ -116,7 +117,7 @@ Json measure_simulated(const Setup& setup) {
   for (const double alpha : {0.6, 0.7, 0.8}) {
     SpeedupProblem problem = problem_of(setup, setup.speculative.drafter);
     problem.simulated_alpha = alpha;
-    for (const MeasuredSpeedup& row : measure_speedups(problem, {setup.speculative.k}, kMeasureSeconds / 3.0)) {
+    for (const MeasuredSpeedup& row : measure_speedups(problem, {setup.speculative.k}, kMeasureSeconds / 6.0)) {
       const double tokens = expected_tokens(alpha, row.k), predicted = expected_speedup(alpha, row.k, row.c, row.v);
       table.add({format_rate(alpha), format_count(row.k), format_rate(row.counts.tokens_per_round()),
                  format_rate(tokens), format_rate(row.c), format_rate(row.v), format_ratio(row.measured),
@@ -229,8 +230,7 @@ bool add_speedups(Report& report, const Setup& setup, const ReferenceOutput& nai
       setup.options.device != Device::simt && setup.speculative.drafter != "none" && naive.token_ids.size() > 1;
   std::vector<MeasuredSpeedup> rows;
   if (measurable) {
-    rows = measure_speedups(problem_of(setup, setup.speculative.drafter), drafts_to_measure(setup.speculative.k),
-                            kMeasureSeconds);
+    rows = measure_speedups(problem_of(setup, setup.speculative.drafter), drafts_to_measure(setup), kMeasureSeconds);
     std::ranges::sort(rows, {}, &MeasuredSpeedup::k);
     fmt::print("\ngreedy, against chapter 2 in the same process; c and v in its steps:\n{}", draw_speedups(rows));
   }

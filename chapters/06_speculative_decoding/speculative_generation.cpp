@@ -28,7 +28,8 @@ SpeculativeGeneration::SpeculativeGeneration(const Transformer& model, KvMemory&
 std::vector<Draft> SpeculativeGeneration::draft(std::span<SpeculativeSequence* const> sequences) {
   std::vector<DraftRequest> requests;
   for (SpeculativeSequence* s : sequences) {
-    const int most = s->new_tokens().size() == 1 ? std::min(s->max_draft, s->generation.num_left() - 1) : 0;
+    const bool in_step = s->num_computed_tokens > 0 && s->new_tokens().size() == 1;
+    const int most = in_step ? std::min(s->max_draft, s->generation.num_left() - 1) : 0;
     requests.push_back({s->id, s->generation.all(), most, s->generation.sampler()});
   }
   return drafter_.draft(requests);

@@ -125,6 +125,21 @@ TEST_P(GpuBenchTest, Model) {
   }
 }
 
+TEST_P(GpuBenchTest, Speculation) {
+  const std::string model = folder / "tiny";
+  write_tiny_model(model, tiny_config("llama"), 1, "gpt2");
+  const Json rows = run({"--part", "speculation", "--model", model, "--draft-model", model}).at("speculation");
+  ASSERT_EQ(rows.size(), 3u);
+  rows.for_each([](const Json& row) {
+    EXPECT_EQ(row.at("k").integer(), 2);
+    EXPECT_GT(row.at("cost_ratio").number(), 0.0);
+    EXPECT_GT(row.at("verify_ratio").number(), 0.0);
+    EXPECT_GT(row.at("speedup").number(), 0.0);
+    EXPECT_GE(row.at("tokens_per_round").number(), 1.0);
+  });
+  EXPECT_EQ(rows.at(1).at("simulated_acceptance").number(), 0.7);
+}
+
 INSTANTIATE_TEST_SUITE_P(Devices, GpuBenchTest, testing::Values(Device::simt, Device::cuda),
                          [](const auto& test) { return std::string(name_of(test.param)); });
 
