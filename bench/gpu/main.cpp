@@ -12,14 +12,15 @@ int run(int argc, const char* const* argv) {
   CommandLine line("bench_gpu", "Times the kernels and the models on a GPU. bench/gpu/measure runs all parts.");
   GpuBench bench;
   std::string part, model, device = "cuda", dtype = "bf16";
-  line.add("--part", &part, {"memory", "matrix", "matvec", "operators", "flash", "model"}, "what to time");
+  line.add("--part", &part, {"memory", "matrix", "matvec", "operators", "flash", "grouped", "model"}, "what to time");
   line.add("--model", &model, "the part model's: a Hugging Face folder, or random:NAME; else the embedded one");
   line.add("--dtype", &dtype, {"f32", "bf16"}, "the part model's number format");
   line.add("--device", &device, {"cuda", "simt"}, "the GPU, or the simulator, whose times mean nothing");
   line.add("--quick", &bench.quick, "tiny shapes, timed twice: only whether everything runs");
   line.add("--json", &bench.json, "write the results to this file");
   line.parse(argc, argv);
-  if (part.empty()) fail_input("--part is missing; give one of memory, matrix, matvec, operators, flash, model");
+  if (part.empty())
+    fail_input("--part is missing; give one of memory, matrix, matvec, operators, flash, grouped, model");
   check_output("--json", bench.json);
   bench.device = device == "cuda" ? Device::cuda : Device::simt;
   require_device(bench.device);
@@ -28,6 +29,7 @@ int run(int argc, const char* const* argv) {
   if (part == "matvec") bench_matvec(bench);
   if (part == "operators") bench_operators(bench);
   if (part == "flash") bench_flash(bench);
+  if (part == "grouped") bench_grouped(bench);
   if (part == "model") bench_model(bench, model, dtype == "f32" ? DType::f32 : DType::bf16);
   return 0;
 }
