@@ -61,6 +61,7 @@ void bench_matvec(GpuBench& bench);     // products of one row: ours and cuBLAS'
 void bench_operators(GpuBench& bench);  // all others
 void bench_flash(GpuBench& bench);      // chapter 4's attention
 void bench_dram(GpuBench& bench);       // the same once each, for bench/gpu/dram_bytes.py
+void bench_grouped(GpuBench& bench);    // chapter 5's, and decode of one model with many, few and one key/value heads
 // Chapter 2's decode and prefill; for a model with a tokenizer also chapter 1.
 void bench_model(GpuBench& bench, const std::string& name, DType dtype);
 // Chapter 6's rounds, with acceptance simulated.

@@ -2,18 +2,9 @@
 // keys and values bounds.
 #include <fmt/format.h>
 
-#include "bench/gpu/bench_gpu.h"
-#include "chapters/04_flash_attention/measure_step.h"
-#include "common/ops/ops.h"
+#include "bench/gpu/step_bench.h"
 
 namespace llm {
-
-namespace {
-
-struct NamedStep {
-  const char* name;
-  AttentionStep run;
-};
 
 Json describe(const NamedStep& step, const StepShape& s) {
   Json row = Json::object();
@@ -22,7 +13,6 @@ Json describe(const NamedStep& step, const StepShape& s) {
   return row.set("block_size", s.block_size).set("dtype", name_of(s.dtype));
 }
 
-// Throws where the step is further from float64 than bf16's rounding of outputs near 1 explains.
 void require_right(const GpuBench& bench, const NamedStep& step, StepShape s) {
   s.n = std::min<int64_t>(s.n, 200);
   s.num_seqs = 2;
@@ -32,18 +22,7 @@ void require_right(const GpuBench& bench, const NamedStep& step, StepShape s) {
   require(error < 1e-2, "{} with head_dim {}: {} from float64", step.name, s.head_dim, error);  // NaN is not below
 }
 
-void bench_prompt(GpuBench& bench, const NamedStep& step, const StepShape& s) {
-  require_right(bench, step, s);
-  StepProblem problem(s, bench.device);
-  problem.run(step.run);  // what it allocates may not become part of a graph
-  const Json us = time_us(bench, 1, [&](int64_t) { problem.run(step.run); });
-  Json row = describe(step, s);
-  row.set("flops", s.flops()).set("us", us).set("flops_per_second", 1e6 * s.flops() / median_of(us));
-  bench.add("flash", row);
-}
-
-// Several problems in turn, so that keys come from memory and not from a cache.
-void bench_decoding(GpuBench& bench, const NamedStep& step, const StepShape& s) {
+void bench_decoding(GpuBench& bench, const std::string& list, const NamedStep& step, const StepShape& s) {
   require_right(bench, step, s);
   std::vector<std::unique_ptr<StepProblem>> problems;
   const int64_t copies = count_copies(bench, static_cast<int64_t>(s.kv_bytes()));
@@ -54,7 +33,19 @@ void bench_decoding(GpuBench& bench, const NamedStep& step, const StepShape& s) 
   const Json us = time_us(bench, copies, [&](int64_t i) { problems[static_cast<size_t>(i % copies)]->run(step.run); });
   Json row = describe(step, s);
   row.set("kv_bytes", s.kv_bytes()).set("us", us).set("bytes_per_second", 1e6 * s.kv_bytes() / median_of(us));
-  bench.add("flash_decoding", row);
+  bench.add(list, row);
+}
+
+namespace {
+
+void bench_prompt(GpuBench& bench, const NamedStep& step, const StepShape& s) {
+  require_right(bench, step, s);
+  StepProblem problem(s, bench.device);
+  problem.run(step.run);  // what it allocates may not become part of a graph
+  const Json us = time_us(bench, 1, [&](int64_t) { problem.run(step.run); });
+  Json row = describe(step, s);
+  row.set("flops", s.flops()).set("us", us).set("flops_per_second", 1e6 * s.flops() / median_of(us));
+  bench.add("flash", row);
 }
 
 }  // namespace
@@ -67,7 +58,7 @@ void bench_flash(GpuBench& bench) {
     for (const NamedStep& step : {standard, flash_1, flash_2}) {
       bench_prompt(bench, step, {.n = 33, .head_dim = 32, .heads = 2, .kv_heads = 2, .dtype = DType::bf16});
     }
-    return bench_decoding(bench, decoding,
+    return bench_decoding(bench, "flash_decoding", decoding,
                           {.n = 33,
                            .head_dim = 32,
                            .heads = 4,
@@ -100,7 +91,7 @@ void bench_flash(GpuBench& bench) {
   for (const int64_t num_seqs : {1, 8}) {
     for (const int64_t n : {4096, 16384, 65536}) {
       for (const int block_size : {0, 16}) {  // llama-3-8b's heads
-        bench_decoding(bench, decoding,
+        bench_decoding(bench, "flash_decoding", decoding,
                        {.n = n,
                         .head_dim = 128,
                         .heads = 32,

@@ -95,6 +95,7 @@ def parts(program, device, quick):
         yield "llama-3.2-1b bf16", model("random:llama-3.2-1b", "bf16"), 60
         yield "llama-3.2-1b f32", model("random:llama-3.2-1b", "f32"), 60
     yield "flash", kernels("flash"), 90
+    yield "grouped", kernels("grouped"), 60
     yield "torch attention", torch_peer, 60
     yield "dram", dram, 40
     yield "transformers", peer, 110

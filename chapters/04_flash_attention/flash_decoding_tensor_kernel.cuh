@@ -16,6 +16,7 @@ template <class T, int D>
 struct DecodingQueries {
   unsigned Q_rmem[D / 32][2][4];
 
+  // region: queries
   __device__ void load(const HeadView<T>& h, int num_rows, int lane) {
 #pragma unroll
     for (int c = 0; c < D / 32; ++c) {
@@ -33,6 +34,7 @@ struct DecodingQueries {
       }
     }
   }
+  // endregion
 };
 
 // 16 keys and values of a warp. Lane (g, t) has of the keys g and g + 8 the chunks t, t + 4, ..., and of the values 2t,
@@ -172,6 +174,7 @@ __global__ void __launch_bounds__(kDecodingThreads, 2)
   const int warp = static_cast<int>(threadIdx.x) / kWarpSize, lane = static_cast<int>(threadIdx.x) % kWarpSize;
   if (h.query_len == 0) return;
 
+  // region: loop
   DecodingQueries<T, D> queries;
   queries.load(h, work.num_rows, lane);
   DecodingRows<D> rows;
@@ -184,6 +187,7 @@ __global__ void __launch_bounds__(kDecodingThreads, 2)
     rows.template add_scores<T>(S_rmem, work.end - key, p.scale * kLog2E, lane, P_rmem);
     step.add_values(P_rmem, rows.O_rmem);
   }
+  // endregion
   rows.store(smem, p.scale, warp, lane);
   join_warps(smem, h, work.num_rows, parts);
 }

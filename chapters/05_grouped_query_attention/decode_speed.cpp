@@ -14,7 +14,6 @@ namespace {
 
 constexpr int32_t kBlockSize = 16;
 constexpr int kWarmSteps = 3;  // on a GPU the second is recorded as a graph
-constexpr int kTimedSteps = 9;
 constexpr double kMostSeconds = 1.0;
 
 // What the cache holds is made up, so that no prompt has to pass through the model. Zeros would be read faster than
@@ -39,7 +38,7 @@ std::vector<Text> make_texts(const Transformer& model, const DecodeShape& shape)
   std::vector<Text> texts;
   for (int32_t id = 0; id < shape.batch; ++id) {
     const auto num_computed = static_cast<int32_t>(shape.context_len - 1);
-    texts.push_back({id, Generation(ids, model.config(), {kWarmSteps + kTimedSteps, true, {}}), num_computed});
+    texts.push_back({id, Generation(ids, model.config(), {kDecodeSteps, true, {}}), num_computed});
   }
   return texts;
 }
@@ -62,7 +61,7 @@ double predict_decode_rate(const Transformer& model, const MachineRates& rates, 
 }
 
 double measure_decode_rate(const Transformer& model, AttendFn attend, const DecodeShape& shape) {
-  const int64_t max_length = shape.context_len + kWarmSteps + kTimedSteps;
+  const int64_t max_length = shape.context_len + kDecodeSteps;
   ContiguousKvCache cache(model.config(), max_length, shape.batch, model.dtype(), model.device());
   std::vector<Text> texts = make_texts(model, shape);
   Batch known(shape.batch * shape.context_len, shape.batch, model.device());
@@ -78,7 +77,7 @@ double measure_decode_rate(const Transformer& model, AttendFn attend, const Deco
   for (Text& text : texts) running.push_back(&text);
   std::vector<double> seconds;
   double total = 0.0;
-  for (int step = 0; step < kWarmSteps + kTimedSteps && (seconds.size() < 3 || total < kMostSeconds); ++step) {
+  for (int step = 0; step < kDecodeSteps && (seconds.size() < 3 || total < kMostSeconds); ++step) {
     const auto begin = std::chrono::steady_clock::now();
     require(batched.step(running), "the cache is full");
     const double taken = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();

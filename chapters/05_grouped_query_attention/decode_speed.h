@@ -5,8 +5,10 @@
 
 namespace llm {
 
+inline constexpr int kDecodeSteps = 12;  // at most
+
 struct DecodeShape {
-  int64_t context_len;  // of each text
+  int64_t context_len;  // of each text, its new token among them; 2 or more
   int64_t batch;        // texts
 };
 
@@ -16,7 +18,8 @@ double count_bytes_per_token(const Transformer& model, const DecodeShape& shape)
 // By the roofline: those bytes, and the operations of all texts.
 double predict_decode_rate(const Transformer& model, const MachineRates& rates, const DecodeShape& shape);
 
-// Tokens a second of all texts together, from the median of several steps; keys and values are random numbers.
+// Tokens a second of all texts together, from the median of several steps, kDecodeSteps of them at most, for which the
+// model's context must have room; keys and values are random numbers.
 double measure_decode_rate(const Transformer& model, AttendFn attend, const DecodeShape& shape);
 
 // `tokens` rounded up to whole blocks of 16.

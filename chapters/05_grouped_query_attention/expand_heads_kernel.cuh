@@ -22,6 +22,7 @@ __global__ void expand_heads_kernel(AttentionPointers<T> p, ExpandedHeads<T> exp
   if (key >= first_head.context_len) return;
   const int64_t from = first_head.key_offset(key);
   const int64_t to = (static_cast<int64_t>(sequence) * gridDim.x + key) * p.heads * p.head_dim;
+  // region: copies
   for (int i = static_cast<int>(threadIdx.x); i < p.kv_heads * p.head_dim; i += static_cast<int>(blockDim.x)) {
     const int kv_head = i / p.head_dim, d = i % p.head_dim;
     const T k = p.k[from + i], v = p.v[from + i];
@@ -31,6 +32,7 @@ __global__ void expand_heads_kernel(AttentionPointers<T> p, ExpandedHeads<T> exp
       expanded.v[at] = v;
     }
   }
+  // endregion
 }
 
 }  // namespace llm::LLM_GPU

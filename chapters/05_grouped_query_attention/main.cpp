@@ -26,7 +26,7 @@ struct GroupedOptions {
   int kv_heads = 0;               // 0: not given
   std::string pooling = "mean";
   std::filesystem::path text;  // to score; empty: models/eval/stories.txt
-  int documents = 3;           // of it; 0: all
+  int documents = 10;          // of it; 0: all
 };
 
 int convert(const GroupedOptions& grouped, const Options& options) {
@@ -238,12 +238,12 @@ int run(int argc, const char* const* argv) {
   if (!grouped.convert.empty()) return convert(grouped, options);
   require_device(options.device);
   EvalText eval(grouped.text, options.sweep ? 0 : grouped.documents);
+  const ModelSource source = open_model(options.model, options.device);
+  const LoadedModel loaded = load_model(source, options.dtype, options.device);
+  prompt_token_ids(loaded, options);  // mistakes first
   const auto attention_device = device_of_attention(options.device);
   const std::vector<MeasuredAttention> attention =
       attention_device ? measure_attention(*attention_device, options.sweep) : std::vector<MeasuredAttention>();
-
-  const ModelSource source = open_model(options.model, options.device);
-  const LoadedModel loaded = load_model(source, options.dtype, options.device);
   const MachineRates rates = measure_rates(*loaded.transformer);
   const std::vector<Variant> variants = find_variants(source, options, grouped.kv_heads);
   const std::vector<MeasuredVariant> all = measure_variants(variants, loaded, rates, options, eval);

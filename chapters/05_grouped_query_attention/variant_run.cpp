@@ -41,7 +41,7 @@ VariantRun run_variant(const Variant& variant, const LoadedModel& loaded, Option
 
 std::vector<DecodeShape> decode_shapes(const ModelConfig& config, Device device, bool sweep) {
   if (device == Device::simt) return {};
-  const int64_t longest = std::min(config.context_length, 4096) / 8;
+  const int64_t longest = (std::min(config.context_length, 4096) - kDecodeSteps) / 8;
   std::vector<DecodeShape> shapes;
   for (const int64_t eighths : sweep ? std::vector<int64_t>{1, 3, 5, 7} : std::vector<int64_t>{1, 7}) {
     for (const int64_t batch : sweep ? std::vector<int64_t>{1, 4, 16, 64} : std::vector<int64_t>{1, 16}) {

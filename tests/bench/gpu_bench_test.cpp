@@ -105,6 +105,22 @@ TEST_P(GpuBenchTest, Flash) {
   expect_summary(decoding.at("us"));
 }
 
+TEST_P(GpuBenchTest, Grouped) {
+  const Json json = run({"--part", "grouped"});
+  std::vector<std::string> names;
+  json.at("grouped_attention").for_each([&](const Json& row) {
+    names.push_back(row.at("step").string());
+    EXPECT_EQ(row.at("kv_bytes").number(), 2.0 * 33 * 2 * 64 * 2);
+    expect_summary(row.at("us"));
+  });
+  EXPECT_EQ(names, (std::vector<std::string>{"expanded", "per_head", "grouped", "tensor"}));
+  ASSERT_EQ(json.at("grouped_decode").size(), 1u);
+  const Json decode = json.at("grouped_decode").at(size_t{0});
+  EXPECT_EQ(decode.at("heads").integer(), 6);
+  EXPECT_EQ(decode.at("kv_heads").integer(), 2);
+  EXPECT_GT(decode.at("tokens_per_second").number(), 0.0);
+}
+
 TEST_P(GpuBenchTest, Model) {
   const std::string model = folder / "tiny";
   write_tiny_model(model, tiny_config("llama"), 1, "gpt2");

@@ -295,6 +295,7 @@ TEST_F(Programs, Chapter4RefusesWideHeads) {
                  "has a head_dim of 130, but this chapter's kernels are built for 128 at most");
 }
 
+<<<<<<< HEAD
 TEST_F(Programs, Chapter6) {
   const Outcome outcome = run_process(
       CHAPTER_06_PROGRAM, {"--model", model, "--draft-model", model, "--tokens", "70,71,70,71,70", "--k", "3",
@@ -382,6 +383,91 @@ TEST_F(Programs, Chapter6SimulatesAcceptanceOfRandomWeights) {
   ASSERT_EQ(simulated.size(), 3u);
   EXPECT_EQ(simulated.at(2).at("acceptance").number(), 0.8);
   EXPECT_GT(simulated.at(2).at("speedup").number(), 0.0);
+=======
+// The tiny model has 6 heads over 2 key/value heads: it stands between itself with each head repeated, which says the
+// same, and itself with one.
+TEST_F(Programs, Chapter5) {
+  const std::string text = file("text");
+  write_file(text, "A red kite.\n<|endoftext|>\nTom had a blue kite and a red one, and both were torn.\n");
+  const Outcome outcome = run(
+      CHAPTER_05_PROGRAM, {"--tokens", "70,71,72,73,74,75", "--text", text, "--documents", "1", "--json", file("j")});
+  ASSERT_EQ(outcome.code, 0) << outcome.out << outcome.err;
+  const Json json = Json::parse_file(file("j")), details = json.at("details"), variants = details.at("variants");
+  EXPECT_EQ(json.at("chapter").integer(), 5);
+  EXPECT_TRUE(json.at("same_output").boolean());
+  const int64_t head_bytes = 2 * 2 * 6 * 4;
+  EXPECT_EQ(json.at("kv_bytes").integer(), 2 * head_bytes * 15);
+  EXPECT_EQ(details.at("kv_budget_bytes").integer(), 4 * 6 * head_bytes * 16);
+  ASSERT_EQ(variants.size(), 3u);
+  const struct {
+    const char* name;
+    int64_t kv_heads, largest_batch;
+  } expected[] = {{"MHA", 6, 4}, {"GQA", 2, 12}, {"MQA", 1, 24}};
+  for (size_t i = 0; i < 3; ++i) {
+    const Json variant = variants.at(i);
+    EXPECT_EQ(variant.at("name").string(), expected[i].name);
+    EXPECT_EQ(variant.at("kv_heads").integer(), expected[i].kv_heads);
+    EXPECT_EQ(variant.at("kv_bytes_per_token").integer(), expected[i].kv_heads * head_bytes);
+    EXPECT_EQ(variant.at("largest_batch").integer(), expected[i].largest_batch);
+    EXPECT_EQ(variant.at("predicted_largest_batch").integer(), expected[i].largest_batch);
+    EXPECT_TRUE(variant.at("same_output").boolean());
+    EXPECT_FALSE(variant.at("uptrained").boolean());
+    EXPECT_GT(variant.at("tokens_per_second").number(), 0.0);
+    EXPECT_GT(variant.at("perplexity").number(), 1.0);
+    EXPECT_EQ(variant.at("decode").size(), 4u);
+  }
+  EXPECT_EQ(variants.at(0).at("text").string(), variants.at(1).at("text").string());
+  EXPECT_EQ(variants.at(0).at("perplexity").number(), variants.at(1).at("perplexity").number());
+  EXPECT_NE(variants.at(2).at("perplexity").number(), variants.at(1).at("perplexity").number());
+  EXPECT_EQ(json.at("text").string(), variants.at(1).at("text").string());
+
+  // One head out of two: their mean is what the variant has.
+  const Json conversions = details.at("conversions");
+  ASSERT_EQ(conversions.size(), 3u);
+  EXPECT_EQ(conversions.at(0).at("pooling").string(), "mean");
+  EXPECT_EQ(conversions.at(0).at("perplexity").number(), variants.at(2).at("perplexity").number());
+  EXPECT_NE(conversions.at(1).at("perplexity").number(), conversions.at(2).at("perplexity").number());
+  EXPECT_EQ(details.at("eval").at("documents").integer(), 1);
+
+  details.at("kernels").for_each([&](const Json& kernel) {
+    EXPECT_LT(kernel.at("max_error").number(), 1e-2);
+    EXPECT_TRUE(kernel.at("us").is_null());
+    if (kernel.at("bytes_read").is_null()) return;  // a build that can't count
+    EXPECT_GE(kernel.at("bytes_read").number(), kernel.at("predicted_bytes_read").number());
+  });
+  EXPECT_EQ(row(outcome.out, "llama-3-8b"), "GQA 32 32 8 128 131,072 524,288") << outcome.out;
+  EXPECT_EQ(row(outcome.out, "MQA, 1 KV head: KV bytes per token"), "96 96");
+  EXPECT_EQ(row(outcome.out, "texts of 15 tokens in 36.9 kB"), "no row texts of 15 tokens in 36.9 kB") << "indented";
+}
+
+TEST_F(Programs, Chapter5ConvertsAFolder) {
+  const std::string converted = temporary_root() / "converted";
+  const Outcome outcome = run(CHAPTER_05_PROGRAM, {"--convert", converted, "--kv-heads", "1", "--pool", "first"});
+  ASSERT_EQ(outcome.code, 0) << outcome.err;
+  EXPECT_EQ(outcome.out, converted + ": " + model + " with 1 key/value heads, first\n");
+  const Json report_of_it = report(CHAPTER_02_PROGRAM, {"--model", converted, "--tokens", "3", "--max-tokens", "3"});
+  EXPECT_EQ(report_of_it.at("details").at("kv_bytes_per_token").integer(), 2 * 2 * 6 * 4);
+  EXPECT_TRUE(report_of_it.at("same_output").boolean());
+  std::filesystem::remove(file("report"));
+  expect_refusal(CHAPTER_05_PROGRAM, {"--model", model, "--convert", converted, "--kv-heads", "1"}, "there already");
+  expect_refusal(CHAPTER_05_PROGRAM, {"--model", model, "--convert", file("c")}, "--convert lacks --kv-heads");
+  expect_refusal(CHAPTER_05_PROGRAM, {"--model", model, "--convert", file("c"), "--kv-heads", "4"},
+                 "--kv-heads is 4, but tiny has 6 heads and 2 key/value heads; give one of 1, 2, 6");
+  expect_refusal(CHAPTER_05_PROGRAM, {"--model", "random:llama-3-8b", "--convert", file("c"), "--kv-heads", "1"},
+                 "is no folder to convert");
+  expect_refusal(CHAPTER_05_PROGRAM, {"--model", model, "--pool", "max"}, "--pool");
+  expect_refusal(CHAPTER_05_PROGRAM, {"--model", model, "--text", "no/such/file"}, "no/such/file: no such file");
+}
+
+// What differs from chapter 1 in one of the variants is found.
+TEST_F(Programs, Chapter5ComparesTheModelAsItWasGiven) {
+  write_changed_reference();
+  EXPECT_EQ(run(CHAPTER_05_PROGRAM, {"--tokens", "3,4", "--reference", file("one"), "--json", file("j")}).code, 1);
+  const Json json = Json::parse_file(file("j")), variants = json.at("details").at("variants");
+  EXPECT_FALSE(json.at("same_output").boolean());
+  EXPECT_TRUE(variants.at(0).at("same_output").boolean());
+  EXPECT_FALSE(variants.at(1).at("same_output").boolean());
+>>>>>>> gqa
 }
 
 TEST_F(Programs, TheCacheIsReservedForTheLongestCase) {
@@ -404,7 +490,11 @@ TEST_F(Programs, TheTextEndsUnlessIgnored) {
   const std::filesystem::path terse = temporary_root() / "terse";
   write_tiny_model(terse, config, 1, "gpt2");
   for (const char* program :
+<<<<<<< HEAD
        {CHAPTER_01_PROGRAM, CHAPTER_02_PROGRAM, CHAPTER_03_PROGRAM, CHAPTER_04_PROGRAM, CHAPTER_06_PROGRAM}) {
+=======
+       {CHAPTER_01_PROGRAM, CHAPTER_02_PROGRAM, CHAPTER_03_PROGRAM, CHAPTER_04_PROGRAM, CHAPTER_05_PROGRAM}) {
+>>>>>>> gqa
     const Words arguments = {"--model", terse, "--tokens", "3", "--max-tokens", "5"};
     const Json stopped = report(program, arguments);
     EXPECT_EQ(stopped.at("token_ids").size(), 1u) << program;
@@ -417,7 +507,8 @@ TEST_F(Programs, TheTextEndsUnlessIgnored) {
 
 // The second of two tokens needs no more reading than the first, and at most twice the operations.
 TEST_F(Programs, PredictionsAreForOneToken) {
-  for (const char* program : {CHAPTER_01_PROGRAM, CHAPTER_02_PROGRAM, CHAPTER_03_PROGRAM, CHAPTER_04_PROGRAM}) {
+  for (const char* program :
+       {CHAPTER_01_PROGRAM, CHAPTER_02_PROGRAM, CHAPTER_03_PROGRAM, CHAPTER_04_PROGRAM, CHAPTER_05_PROGRAM}) {
     const Json details =
         report(program, {"--model", model, "--tokens", "3", "--ignore-eos", "--max-tokens", "2"}).at("details");
     const double first = details.at("predicted_ttft_ms").number();
@@ -444,7 +535,11 @@ TEST_F(Programs, NoPredictionForTheSimulator) {
 
 TEST_F(Programs, OneTokenOnly) {
   for (const char* program :
+<<<<<<< HEAD
        {CHAPTER_01_PROGRAM, CHAPTER_02_PROGRAM, CHAPTER_03_PROGRAM, CHAPTER_04_PROGRAM, CHAPTER_06_PROGRAM}) {
+=======
+       {CHAPTER_01_PROGRAM, CHAPTER_02_PROGRAM, CHAPTER_03_PROGRAM, CHAPTER_04_PROGRAM, CHAPTER_05_PROGRAM}) {
+>>>>>>> gqa
     const Outcome outcome =
         run_process(program, {"--model", model, "--tokens", "3", "--max-tokens", "1", "--json", file("j")});
     EXPECT_EQ(outcome.code, 0) << outcome.err;
@@ -459,7 +554,8 @@ TEST_F(Programs, OneTokenOnly) {
 
 TEST_F(Programs, TheSameSeedAndAnyThreadsGiveTheSameText) {
   std::string tokens;
-  for (const char* program : {CHAPTER_01_PROGRAM, CHAPTER_02_PROGRAM, CHAPTER_03_PROGRAM, CHAPTER_04_PROGRAM}) {
+  for (const char* program :
+       {CHAPTER_01_PROGRAM, CHAPTER_02_PROGRAM, CHAPTER_03_PROGRAM, CHAPTER_04_PROGRAM, CHAPTER_05_PROGRAM}) {
     for (const char* threads : {"1", "2", "3"}) {
       const Outcome outcome = run(program, {"--temperature", "1.5", "--top-k", "50", "--seed", "9223372036854775807",
                                             "--threads", threads, "--json", file("j")});
@@ -545,7 +641,11 @@ TEST_F(Programs, BadInput) {
     return words;
   };
   for (const char* program : {CHAPTER_01_PROGRAM, CHAPTER_02_PROGRAM, CHAPTER_03_PROGRAM, CHAPTER_04_PROGRAM,
+<<<<<<< HEAD
                               CHAPTER_06_PROGRAM, LADDER_PROGRAM}) {
+=======
+                              CHAPTER_05_PROGRAM, LADDER_PROGRAM}) {
+>>>>>>> gqa
     expect_refusal(program, and_more({"--max-tokens", "0"}), "--max-tokens is \"0\"");
     expect_refusal(program, and_more({"--top-p", "2"}), "--top-p is \"2\"");
     expect_refusal(program, and_more({"--seed"}), "--seed");
@@ -575,7 +675,11 @@ TEST_F(Programs, BadInput) {
 
 TEST_F(Programs, HelpIsASuccess) {
   for (const char* program : {CHAPTER_01_PROGRAM, CHAPTER_02_PROGRAM, CHAPTER_03_PROGRAM, CHAPTER_04_PROGRAM,
+<<<<<<< HEAD
                               CHAPTER_06_PROGRAM, LADDER_PROGRAM, PERPLEXITY_PROGRAM}) {
+=======
+                              CHAPTER_05_PROGRAM, LADDER_PROGRAM, PERPLEXITY_PROGRAM}) {
+>>>>>>> gqa
     const Outcome outcome = run_process(program, {"--help"});
     EXPECT_EQ(outcome.code, 0);
     EXPECT_NE(outcome.out.find("--model"), std::string::npos);

@@ -3,6 +3,7 @@
 
 #include "tests/chapters/04_flash_attention/attention_problem.h"
 #include "tests/support/gpu_device.h"
+#include "tests/support/worked_attention.h"
 
 namespace llm {
 namespace {
@@ -96,6 +97,35 @@ TEST(GroupedTraffic, IsWhatTheFormulasSay) {
   // More heads than are read for at once: two readings.
   const StepShape shape{.n = 128, .head_dim = 64, .heads = 32, .kv_heads = 1, .num_queries = 1};
   expect_traffic(steps.grouped, shape, grouped_traffic(shape, kMaxHeadsAtOnce));
+}
+
+// The page's example: two heads share three keys of chapter 1's page. One asks as chapter 2's fourth token does.
+TEST(GroupedAttentionByHand, TwoHeadsOverOneKeyHead) {
+  LLM_SKIP_WITHOUT(Device::simt);
+  const Tensor q({1, 2, 4}, DType::f32), k({3, 1, 4}, DType::f32), v({3, 1, 4}, DType::f32);
+  copy_row({0, 1, 1, 0}, q, 0);
+  copy_row({1, 0, 0, 1}, q, 1);
+  for (int64_t key = 0; key < 3; ++key) {
+    copy_row(kKeys[static_cast<size_t>(key)], k, key);
+    copy_row(kValues[static_cast<size_t>(key)], v, key);
+  }
+  const Tensor table({1, 1}, DType::i32), query_start({2}, DType::i32), context_len({1}, DType::i32);
+  table.view().as<int32_t>()[0] = query_start.view().as<int32_t>()[0] = 0;
+  query_start.view().as<int32_t>()[1] = 1;
+  context_len.view().as<int32_t>()[0] = 3;
+  const auto there = [](const Tensor& tensor) { return to_device(tensor, Device::simt); };
+  const Tensor q_there = there(q), k_there = there(k), v_there = there(v), table_there = there(table);
+  const Tensor start_there = there(query_start), len_there = there(context_len);
+  AttentionInput in{q_there, {k_there, v_there, {}, table_there, 3}, start_there, len_there};
+  in.max_query_len = 1;
+  in.max_context_len = 3;
+  const GroupedSteps& steps = grouped_steps(Device::simt);
+  for (const AttentionStep step : {steps.expanded, steps.per_head, steps.grouped, steps.tensor}) {
+    const Tensor out({1, 2, 4}, DType::f32, Device::simt);
+    Workspace workspace(Device::simt);
+    step(in, workspace, {out, {}});
+    expect_close(to_host(out), std::vector<double>{0.7870, 0.1065, 2.0, 0.1065, 0.1554, 0.4223, 2.0, 0.4223}, 5e-5);
+  }
 }
 
 // The page's example: 8 heads of 64 numbers over 1,000 keys in bf16. A group's size is what grouping saves.
