@@ -66,5 +66,9 @@ void bench_grouped(GpuBench& bench);    // chapter 5's, and decode of one model 
 void bench_model(GpuBench& bench, const std::string& name, DType dtype);
 // Chapter 6's rounds, with acceptance simulated.
 void bench_speculation(GpuBench& bench, const std::string& name, const std::string& draft_name, DType dtype);
+// Chapter 7: decode steps over batch sizes, schedules of one load, texts that a batch changes.
+void bench_batching(GpuBench& bench, const std::string& name, DType dtype);
+// Chapter 7's engine on a file of requests, for a peer that serves the same.
+void bench_requests(GpuBench& bench, const std::string& name, DType dtype, const std::filesystem::path& requests);
 
 }  // namespace llm

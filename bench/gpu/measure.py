@@ -83,6 +83,13 @@ def parts(program, device, quick):
     def speculation(name, draft):
         return [program, "--part", "speculation", "--model", name, "--draft-model", draft, *flags]
 
+    def batching(name, dtype):
+        return [program, "--part", "batching", "--model", name, "--dtype", dtype, *flags]
+
+    def served(name):
+        script = str(ROOT / "bench/gpu/transformers_batching.py")
+        return [sys.executable, script, "--program", program, "--model", name] + ["--quick"] * quick
+
     peer = [sys.executable, str(ROOT / "bench/gpu/transformers_decode.py")] + ["--quick"] * quick
     torch_peer = [sys.executable, str(ROOT / "bench/gpu/torch_attention.py")] + ["--quick"] * quick
     dram = [sys.executable, str(ROOT / "bench/gpu/dram_bytes.py"), "--program", program] + ["--quick"] * quick
@@ -99,11 +106,17 @@ def parts(program, device, quick):
     yield "torch attention", torch_peer, 60
     yield "dram", dram, 40
     yield "transformers", peer, 110
+    yield "batching, stories bf16", batching("models/stories", "bf16"), 60
+    yield "transformers' batching, stories", served("models/stories"), 90
+    if not quick:
+        yield "batching, llama-3.2-1b bf16", batching("random:llama-3.2-1b", "bf16"), 90
+        yield "transformers' batching, llama-3.2-1b", served("llama-3.2-1b"), 150
     yield "matrix", kernels("matrix"), 40
     if not quick:
         yield "speculation, stories", speculation("models/stories", "models/stories-draft"), 30
         yield "llama-3-8b bf16", model("random:llama-3-8b", "bf16"), 200
         yield "speculation, llama-3-8b", speculation("random:llama-3-8b", "random:llama-3.2-1b"), 150
+        yield "batching, llama-3-8b bf16", batching("random:llama-3-8b", "bf16"), 200
 
 
 def run_part(command, seconds, folder):

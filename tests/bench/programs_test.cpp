@@ -1,474 +1,13 @@
-// The programs themselves, run as a user runs them: exit codes, what is printed, what is written.
-#include <gtest/gtest.h>
+#include "tests/bench/programs.h"
 
-#include <map>
 #include <numeric>
-#include <sstream>
 
 #include "chapters/01_naive_generation/perplexity.h"
 #include "common/program/loaded_model.h"
 #include "tests/support/gpu_device.h"
-#include "tests/support/process.h"
-#include "tests/support/tiny_model.h"
 
 namespace llm {
 namespace {
-
-using Words = std::vector<std::string>;
-
-class Programs : public testing::Test {
- protected:
-  static void SetUpTestSuite() {
-    ModelConfig config = tiny_config("llama");
-    config.vocab_size = 512;
-    model = temporary_root() / "tiny";
-    write_tiny_model(model, config, 1, "gpt2");
-  }
-  void SetUp() override { folder = temporary_folder(); }
-
-  // With the tiny model and a short text.
-  static Outcome run(const std::string& program, Words more) {
-    more.insert(more.end(), {"--model", model, "--max-tokens", "9", "--ignore-eos"});
-    return run_process(program, more);
-  }
-
-  // Its report of a run with chapter 1 or 2 and nothing but these flags.
-  Json report(const std::string& program, Words arguments) const {
-    arguments.insert(arguments.end(), {"--json", file("report")});
-    const Outcome outcome = run_process(program, arguments);
-    EXPECT_EQ(outcome.code, 0) << outcome.err;
-    return Json::parse_file(file("report"));
-  }
-
-  // The cells of the table's line that begins with `what`, one space between them.
-  static std::string row(const std::string& out, const std::string& what) {
-    const size_t begin = out.find("\n  " + what + "  ");
-    if (begin == std::string::npos) return "no row " + what;
-    std::istringstream cells(out.substr(begin + 3 + what.size(), out.find('\n', begin + 1) - begin - 3 - what.size()));
-    std::string text;
-    for (std::string cell; cells >> cell;) text += (text.empty() ? "" : " ") + cell;
-    return text;
-  }
-
-  // One sentence on stderr that has `part` in it, exit code 2, and no file in the test's folder.
-  void expect_refusal(const std::string& program, const Words& arguments, const std::string& part) const {
-    const testing::ScopedTrace trace(__FILE__, __LINE__, program + " ... " + part);
-    const Outcome outcome = run_process(program, arguments);
-    EXPECT_EQ(outcome.code, 2) << outcome.err;
-    EXPECT_TRUE(outcome.err.starts_with("error: ")) << outcome.err;
-    EXPECT_EQ(outcome.err.find('\n'), outcome.err.size() - 1) << outcome.err;
-    EXPECT_NE(outcome.err.find(part), std::string::npos) << outcome.err;
-    EXPECT_TRUE(std::filesystem::is_empty(folder));
-  }
-
-  // Chapter 1's report in the file "one", with another ninth token.
-  void write_changed_reference() const {
-    ASSERT_EQ(run(CHAPTER_01_PROGRAM, {"--tokens", "3,4", "--json", file("one")}).code, 0);
-    const Json changed = Json::parse_file(file("one"));
-    std::vector<int32_t> ids;
-    changed.at("token_ids").for_each([&](const Json& id) { ids.push_back(static_cast<int32_t>(id.integer())); });
-    ids[8] = (ids[8] + 1) % 512;
-    Json(changed).set("token_ids", Json::integers(ids));
-    write_file(file("one"), changed.dump());
-  }
-
-  std::string file(const char* name) const { return folder / name; }
-
-  inline static std::string model;
-  std::filesystem::path folder;
-};
-
-TEST_F(Programs, Chapter1) {
-  const Outcome outcome = run(CHAPTER_01_PROGRAM, {"--prompt", "red kite", "--json", file("j"), "--trace", file("t")});
-  EXPECT_EQ(outcome.code, 0);
-  EXPECT_EQ(outcome.err, "");
-  EXPECT_TRUE(outcome.out.starts_with("red kite")) << outcome.out;
-  EXPECT_NE(outcome.out.find("\n  same output as chapter 1: yes"), std::string::npos) << outcome.out;
-  const Json json = Json::parse_file(file("j"));
-  EXPECT_EQ(json.at("chapter").integer(), 1);
-  EXPECT_EQ(json.at("token_ids").size(), 9u);
-  EXPECT_EQ(json.at("kv_bytes").integer(), 0);
-  EXPECT_TRUE(json.at("same_output").boolean());
-  const int64_t prompt = json.at("prompt_tokens").integer();
-  EXPECT_EQ(json.at("details").at("token_passes").integer(), 9 * prompt + 36);
-  EXPECT_EQ(json.at("details").at("token_passes_needed").integer(), prompt + 8);
-  EXPECT_EQ(Json::parse_file(file("t")).at("traceEvents").size(), 10u);
-}
-
-TEST_F(Programs, Chapter1ShowsTheRepeatedWork) {
-  const Outcome outcome = run(CHAPTER_01_PROGRAM, {"--tokens", "70,71"});
-  EXPECT_EQ(row(outcome.out, "tokens passed through the model"), "54 54") << outcome.out;
-  EXPECT_EQ(row(outcome.out, "of these repeated work"), "81.5%") << "54 where 10 would do\n" << outcome.out;
-}
-
-TEST_F(Programs, Chapter2) {
-  const Outcome outcome = run(CHAPTER_02_PROGRAM, {"--tokens", "70,71", "--json", file("j"), "--trace", file("t")});
-  EXPECT_EQ(outcome.code, 0) << outcome.err;
-  EXPECT_NE(outcome.out.find("\n  same output as chapter 1: yes"), std::string::npos) << outcome.out;
-  const Json json = Json::parse_file(file("j")), details = json.at("details");
-  EXPECT_EQ(json.at("chapter").integer(), 2);
-  EXPECT_EQ(json.at("prompt_token_ids").dump(-1), "[70,71]");
-  EXPECT_EQ(details.at("kv_bytes_per_token").integer(), 2 * 2 * 2 * 6 * 4);
-  EXPECT_EQ(json.at("kv_bytes").integer(), 2 * 2 * 2 * 6 * 4 * 11) << "reserved for the prompt and 9 tokens";
-  EXPECT_EQ(details.at("token_passes_naive").integer(), 9 * 2 + 36);
-  EXPECT_EQ(details.at("token_passes_cached").integer(), 10);
-  EXPECT_EQ(Json::parse_file(file("t")).at("traceEvents").size(), 10u);
-  EXPECT_EQ(row(outcome.out, "tokens passed, chapter 1"), "54") << outcome.out;
-  EXPECT_EQ(row(outcome.out, "tokens passed, chapter 2"), "10 10");
-  EXPECT_EQ(row(outcome.out, "KV bytes per token"), "192 192");
-  EXPECT_EQ(row(outcome.out, "KV bytes reserved"), "2.11 kB 2.11 kB");
-  // The cost of the cache elsewhere: 2 · layers · KV heads · head_dim · 2 bytes.
-  EXPECT_EQ(row(outcome.out, "llama-2-7b"), "32 32 128 524 kB 2.15 GB");
-  EXPECT_EQ(row(outcome.out, "llama-3-8b"), "32 8 128 131 kB 537 MB");
-  EXPECT_EQ(row(outcome.out, "llama-3-70b"), "80 8 128 328 kB 1.34 GB");
-  const Json models = details.at("real_models");
-  ASSERT_EQ(models.size(), 3u);
-  EXPECT_EQ(models.at(1).dump(-1),
-            R"({"name":"llama-3-8b","layers":32,"kv_heads":8,"head_dim":128,"kv_bytes_per_token":131072})");
-}
-
-TEST_F(Programs, Chapter3) {
-  const Words flags = {"--tokens", "70,71,72,73,74,75", "--block-size", "4", "--samples", "3"};
-  Words arguments = flags;
-  arguments.insert(arguments.end(), {"--json", file("j"), "--trace", file("t")});
-  const Outcome outcome = run(CHAPTER_03_PROGRAM, arguments);
-  EXPECT_EQ(outcome.code, 0) << outcome.err;
-  EXPECT_NE(outcome.out.find("\n  same output as chapter 1: yes"), std::string::npos) << outcome.out;
-  const Json json = Json::parse_file(file("j")), details = json.at("details");
-  const int64_t block_bytes = 4 * 2 * 2 * 2 * 6 * 4;
-  EXPECT_EQ(json.at("chapter").integer(), 3);
-  EXPECT_EQ(json.at("kv_bytes").integer(), 4 * block_bytes) << "6 + 9 - 1 tokens";
-  EXPECT_EQ(details.at("block_size").integer(), 4);
-  EXPECT_EQ(details.at("block_table").dump(-1), "[0,1,2,3]");
-  EXPECT_EQ(row(outcome.out, "blocks of the text"), "4 4");
-  EXPECT_EQ(row(outcome.out, "requests that say what chapter 1 says"), "48 48");
-  EXPECT_TRUE(details.at("requests_same_output").boolean());
-
-  // Room for four texts of 15 tokens, each rounded up to blocks: 64 slots.
-  EXPECT_EQ(details.at("kv_budget_bytes").integer(), 16 * block_bytes);
-  const int64_t used = details.at("bytes_used").integer(), paged = details.at("bytes_reserved_paged").integer();
-  const int64_t contiguous = details.at("bytes_reserved_contiguous").integer();
-  EXPECT_LE(used, paged);
-  EXPECT_LT(paged, contiguous);
-  EXPECT_LE(paged, 16 * block_bytes);
-  EXPECT_EQ(paged % block_bytes, 0);
-  EXPECT_EQ(contiguous % (15 * block_bytes / 4), 0);
-  EXPECT_EQ(details.at("contiguous").at("most_at_once").integer(), 4);
-  EXPECT_EQ(details.at("contiguous").at("preemptions").integer(), 0);
-  EXPECT_GT(details.at("paged").at("most_at_once").integer(), 4);
-  EXPECT_LT(details.at("paged").at("steps").integer(), details.at("contiguous").at("steps").integer());
-  EXPECT_NEAR(details.at("contiguous").at("used_share").number(),
-              details.at("contiguous").at("predicted_used_share").number(), 1e-12);
-
-  // Three samples of 6 tokens and 8 more: the full block once, 3 more blocks each; two copies.
-  EXPECT_EQ(details.at("blocks_copied").integer(), 2);
-  EXPECT_EQ(details.at("samples").at("blocks").integer(), 1 + 3 * 3);
-  EXPECT_EQ(row(outcome.out, "3 samples: blocks, 12 if unshared"), "10 10") << outcome.out;
-  // Other endings of the text's first 7 tokens, to the same length of 15.
-  EXPECT_EQ(details.at("endings").at("prompt_tokens").integer(), 7);
-  EXPECT_EQ(row(outcome.out, "3 endings: blocks, 12 if unshared"), "10 10") << outcome.out;
-  EXPECT_NE(outcome.out.find("\n  sequence 0, 14 tokens: 0×3 "), std::string::npos) << outcome.out;
-}
-
-// Rows 1 and 2 of the trace show the samples' blocks: whoever compares one step's tables with the next one's finds the
-// copies that the program counted.
-TEST_F(Programs, Chapter3TracesBlocks) {
-  ASSERT_EQ(run(CHAPTER_03_PROGRAM, {"--tokens", "70,71,72,73,74,75", "--block-size", "4", "--samples", "3", "--json",
-                                     file("j"), "--trace", file("t")})
-                .code,
-            0);
-  const Json details = Json::parse_file(file("j")).at("details");
-  for (const auto& [row, what, num_steps] : {std::tuple{1, "samples", 9}, {2, "endings", 8}}) {
-    std::map<int64_t, std::vector<int64_t>> tables;  // by sequence
-    int64_t steps = 0, copies = 0, free_blocks = 0, num_blocks = 0;
-    Json::parse_file(file("t")).at("traceEvents").for_each([&, row = row](const Json& event) {
-      if (event.at("tid").integer() != row || event.at("ph").string() != "X") return;
-      const Json args = event.at("args");
-      EXPECT_EQ(args.has("prompt"), steps == 0);
-      EXPECT_EQ(args.at("block_size").integer(), 4);
-      EXPECT_EQ(args.at("sequences").size(), 3u);
-      args.at("sequences").for_each([&](const Json& sequence) {
-        std::vector<int64_t> table;
-        sequence.at("block_table").for_each([&](const Json& block) { table.push_back(block.integer()); });
-        const auto& before = tables[sequence.at("id").integer()];
-        for (size_t b = 0; b < before.size(); ++b) copies += table.at(b) != before[b];
-        EXPECT_EQ(std::ssize(table), (sequence.at("length").integer() + 3) / 4);
-        tables[sequence.at("id").integer()] = table;
-      });
-      free_blocks = args.at("free_blocks").integer();
-      num_blocks = args.at("num_blocks").integer();
-      ++steps;
-    });
-    EXPECT_EQ(steps, num_steps) << what;
-    EXPECT_EQ(copies, details.at(what).at("blocks_copied").integer()) << what;
-    EXPECT_EQ(num_blocks - free_blocks, details.at(what).at("blocks").integer()) << what;
-  }
-}
-
-TEST_F(Programs, Chapter3WithOtherBlocksAndSamples) {
-  for (const char* block_size : {"1", "2", "16", "256"}) {
-    for (const Words& more : {Words{"--samples", "1"}, {"--temperature", "1.3", "--seed", "4"}, {"--dtype", "bf16"}}) {
-      Words arguments = {"--tokens", "3,4,5", "--block-size", block_size, "--json", file("j")};
-      arguments.insert(arguments.end(), more.begin(), more.end());
-      const Outcome outcome = run(CHAPTER_03_PROGRAM, arguments);
-      ASSERT_EQ(outcome.code, 0) << block_size << more[0] << outcome.out << outcome.err;
-    }
-  }
-  // A sweep, in a budget of one text: all but one wait.
-  const Outcome outcome =
-      run(CHAPTER_03_PROGRAM, {"--tokens", "3,4,5", "--sweep", "--kv-budget", "0.00308", "--json", file("j")});
-  ASSERT_EQ(outcome.code, 0) << outcome.err;
-  const Json details = Json::parse_file(file("j")).at("details");
-  EXPECT_EQ(details.at("sweep").size(), 9u);
-  EXPECT_EQ(details.at("sweep").at(8).at("block_size").integer(), 256);
-  EXPECT_EQ(details.at("paged").at("most_at_once").integer(), 1);
-}
-
-// A text that differs from chapter 1's is found in the many requests too.
-TEST_F(Programs, Chapter3ComparesAllItsTexts) {
-  write_changed_reference();
-  const Outcome outcome = run(CHAPTER_03_PROGRAM, {"--tokens", "3,4", "--reference", file("one"), "--json", file("j")});
-  EXPECT_EQ(outcome.code, 1);
-  const Json details = Json::parse_file(file("j")).at("details");
-  EXPECT_FALSE(details.at("requests_same_output").boolean()) << "those that went as far as the ninth token";
-}
-
-TEST_F(Programs, Chapter3BadInput) {
-  const Words with_model = {"--model", model, "--tokens", "3,4", "--max-tokens", "9"};
-  const auto refused = [&](const Words& more, const std::string& part) {
-    Words arguments = with_model;
-    arguments.insert(arguments.end(), more.begin(), more.end());
-    expect_refusal(CHAPTER_03_PROGRAM, arguments, part);
-  };
-  refused({"--block-size", "12"}, "--block-size is 12, but must be a power of two from 1 to 256");
-  refused({"--block-size", "0"}, "--block-size is \"0\"");
-  refused({"--block-size", "512"}, "--block-size is \"512\"");
-  refused({"--samples", "0"}, "--samples is \"0\"");
-  refused({"--kv-budget", "-1"}, "--kv-budget is \"-1\"");
-  refused({"--kv-budget", "0.003"}, "--kv-budget is 0.003 MB, but a text of 11 tokens takes 3.07 kB in blocks of 16");
-}
-
-TEST_F(Programs, Chapter4) {
-  for (const char* dtype : {"f32", "bf16"}) {
-    const Outcome outcome =
-        run(CHAPTER_04_PROGRAM, {"--tokens", "70,71,72,73,74,75", "--dtype", dtype, "--json", file("j")});
-    ASSERT_EQ(outcome.code, 0) << outcome.out << outcome.err;
-    EXPECT_NE(outcome.out.find("\nscores [6]  m 6  l 1.154  O / l (2.851)\n"), std::string::npos) << outcome.out;
-    EXPECT_NE(outcome.out.find("flash_attention_3, for Hopper: not built yet"), std::string::npos);
-    const Json json = Json::parse_file(file("j")), details = json.at("details");
-    EXPECT_EQ(json.at("chapter").integer(), 4);
-    EXPECT_TRUE(json.at("same_output").boolean());
-    EXPECT_TRUE(details.at("same_output_paged").boolean());
-    EXPECT_GT(details.at("decode_time_ratio").number(), 0.0);
-    std::map<std::string, std::vector<int64_t>> read;  // by step: of 32, 64 and 128 queries over as many keys
-    details.at("kernels").for_each([&](const Json& kernel) {
-      EXPECT_LT(kernel.at("max_error").number(), 1e-6);
-      EXPECT_TRUE(kernel.at("tflops").is_null());
-      if (kernel.at("bytes_read").is_null()) return;  // a build that can't count
-      EXPECT_GE(kernel.at("bytes_read").number(), kernel.at("predicted_bytes_read").number());
-      read[kernel.at("name").string()].push_back(static_cast<int64_t>(kernel.at("bytes_read").number()));
-    });
-    for (const auto& [name, bytes] : read) {
-      ASSERT_EQ(bytes.size(), 3u) << name;
-      EXPECT_GT(bytes[2], 3 * bytes[1]) << name << " grows with the square";
-    }
-    if (!read.empty()) {
-      EXPECT_LT(2 * read.at("flash_attention_2")[2], read.at("standard_attention")[2]);
-    }
-  }
-}
-
-// What differs from chapter 1 is found in the text out of blocks as well.
-TEST_F(Programs, Chapter4ComparesBothTexts) {
-  write_changed_reference();
-  EXPECT_EQ(run(CHAPTER_04_PROGRAM, {"--tokens", "3,4", "--reference", file("one"), "--json", file("j")}).code, 1);
-  const Json json = Json::parse_file(file("j"));
-  EXPECT_FALSE(json.at("same_output").boolean());
-  EXPECT_FALSE(json.at("details").at("same_output_paged").boolean());
-}
-
-TEST_F(Programs, Chapter4RefusesWideHeads) {
-  ModelConfig config = tiny_config("qwen3");
-  config.head_dim = 130;
-  write_tiny_model(model + "-wide", config, 1, "gpt2");
-  expect_refusal(CHAPTER_04_PROGRAM, {"--model", model + "-wide", "--tokens", "3,4"},
-                 "has a head_dim of 130, but this chapter's kernels are built for 128 at most");
-}
-
-<<<<<<< HEAD
-TEST_F(Programs, Chapter6) {
-  const Outcome outcome = run_process(
-      CHAPTER_06_PROGRAM, {"--model", model, "--draft-model", model, "--tokens", "70,71,70,71,70", "--k", "3",
-                           "--max-tokens", "25", "--ignore-eos", "--threads", "1", "--json", file("j")});
-  ASSERT_EQ(outcome.code, 0) << outcome.out << outcome.err;
-  EXPECT_NE(outcome.out.find("\n  same output as chapter 1: yes"), std::string::npos) << outcome.out;
-  EXPECT_EQ(outcome.out.find('\x1b'), std::string::npos) << "no color where it is not asked for";
-  const Json json = Json::parse_file(file("j")), details = json.at("details");
-  EXPECT_EQ(json.at("chapter").integer(), 6);
-  EXPECT_EQ(json.at("token_ids").size(), 25u);
-  EXPECT_EQ(details.at("drafter").string(), "model");
-  const int64_t drafted = details.at("drafted").integer(), accepted = details.at("accepted").integer();
-  EXPECT_GT(accepted, 0) << "the model drafts for itself, in bf16";
-  EXPECT_LE(accepted, drafted);
-  EXPECT_LT(details.at("rounds").integer(), 24);
-  EXPECT_NEAR(details.at("tokens_per_round").number(), 24.0 / details.at("rounds").number(), 1e-12);
-  EXPECT_LE(details.at("acceptance_by_position").size(), 3u);
-  EXPECT_GT(details.at("cost_ratio").number(), 0.0);
-  EXPECT_GT(details.at("speedup").number(), 0.0);
-  EXPECT_GT(details.at("speedup_predicted").number(), 0.0);
-  EXPECT_EQ(details.at("by_k").size(), 8u);
-  EXPECT_LT(details.at("distribution_distance").number(), details.at("distribution_limit").number());
-  EXPECT_NE(outcome.out.find("\n  round 1: drafted ["), std::string::npos);
-
-  // With a draft model that knows nothing, in color, sampled; and with nobody drafting.
-  ModelConfig config = tiny_config("llama");
-  config.vocab_size = 512;
-  write_tiny_model(model + "-second", config, 2, "gpt2");
-  const Outcome sampled =
-      run(CHAPTER_06_PROGRAM, {"--tokens", "70,71", "--draft-model", model + "-second", "--color", "always",
-                               "--temperature", "1.2", "--seed", "3", "--threads", "1", "--json", file("j")});
-  ASSERT_EQ(sampled.code, 0) << sampled.out << sampled.err;
-  EXPECT_NE(sampled.out.find("\x1b[31;9m"), std::string::npos) << "a rejected token is struck through";
-  EXPECT_EQ(row(sampled.out, "compared with chapter 1"), "a greedy text");
-  const Json alone = report(
-      CHAPTER_06_PROGRAM, {"--model", model, "--tokens", "3", "--draft", "none", "--ignore-eos", "--max-tokens", "9"});
-  EXPECT_EQ(alone.at("details").at("drafted").integer(), 0);
-  EXPECT_EQ(alone.at("details").at("rounds").integer(), 8);
-  EXPECT_TRUE(alone.at("details").at("speedup").is_null());
-}
-
-TEST_F(Programs, Chapter6Sweeps) {
-  const Outcome outcome = run(CHAPTER_06_PROGRAM, {"--tokens", "3,4", "--draft-model", model, "--sweep", "--threads",
-                                                   "1", "--json", file("j")});
-  ASSERT_EQ(outcome.code, 0) << outcome.out << outcome.err;
-  const Json sweep = Json::parse_file(file("j")).at("details").at("sweep");
-  ASSERT_EQ(sweep.size(), 2u * 3u * 4u) << "drafters, temperatures, numbers of texts";
-  EXPECT_EQ(sweep.at(3).at("texts").integer(), 8);
-  EXPECT_EQ(sweep.at(23).at("drafter").string(), "ngram");
-  EXPECT_EQ(sweep.at(0).at("by_k").at(5).at("k").integer(), 8);
-}
-
-TEST_F(Programs, Chapter6ComparesItsText) {
-  write_changed_reference();
-  EXPECT_EQ(run(CHAPTER_06_PROGRAM, {"--tokens", "3,4", "--reference", file("one"), "--json", file("j")}).code, 1);
-  EXPECT_FALSE(Json::parse_file(file("j")).at("same_output").boolean());
-}
-
-TEST_F(Programs, Chapter6BadInput) {
-  ModelConfig config = tiny_config("llama");
-  config.vocab_size = 510;
-  write_tiny_model(model + "-other", config, 1, "gpt2");
-  const auto refused = [&](const Words& more, const std::string& part) {
-    Words arguments = {"--model", model, "--tokens", "3,4", "--max-tokens", "9"};
-    arguments.insert(arguments.end(), more.begin(), more.end());
-    expect_refusal(CHAPTER_06_PROGRAM, arguments, part);
-  };
-  refused({"--draft-model", model + "-other"}, "has 510 token ids, but");
-  refused({"--draft-model", "no/such/model"}, "--draft-model is no/such/model, but there is no such folder");
-  refused({"--draft", "model"}, "--draft is model, but --draft-model is missing");
-  refused({"--draft", "ngram", "--draft-model", model}, "but --draft is ngram; leave one of them out");
-  refused({"--draft", "oracle"}, "--draft");
-  refused({"--k", "0"}, "--k is \"0\"");
-  refused({"--ngram", "0"}, "--ngram is \"0\"");
-}
-
-// Random weights agree on nothing: acceptance is simulated, and called so.
-TEST_F(Programs, Chapter6SimulatesAcceptanceOfRandomWeights) {
-  const Outcome outcome = run_process(
-      CHAPTER_06_PROGRAM, {"--model", "random:llama2c-15m", "--draft-model", "random:llama2c-15m", "--max-tokens", "6",
-                           "--k", "2", "--threads", "1", "--dtype", "bf16", "--json", file("j")});
-  ASSERT_EQ(outcome.code, 0) << outcome.out << outcome.err;
-  EXPECT_NE(outcome.out.find("simulated acceptance"), std::string::npos) << outcome.out;
-  const Json simulated = Json::parse_file(file("j")).at("details").at("simulated");
-  ASSERT_EQ(simulated.size(), 3u);
-  EXPECT_EQ(simulated.at(2).at("acceptance").number(), 0.8);
-  EXPECT_GT(simulated.at(2).at("speedup").number(), 0.0);
-=======
-// The tiny model has 6 heads over 2 key/value heads: it stands between itself with each head repeated, which says the
-// same, and itself with one.
-TEST_F(Programs, Chapter5) {
-  const std::string text = file("text");
-  write_file(text, "A red kite.\n<|endoftext|>\nTom had a blue kite and a red one, and both were torn.\n");
-  const Outcome outcome = run(
-      CHAPTER_05_PROGRAM, {"--tokens", "70,71,72,73,74,75", "--text", text, "--documents", "1", "--json", file("j")});
-  ASSERT_EQ(outcome.code, 0) << outcome.out << outcome.err;
-  const Json json = Json::parse_file(file("j")), details = json.at("details"), variants = details.at("variants");
-  EXPECT_EQ(json.at("chapter").integer(), 5);
-  EXPECT_TRUE(json.at("same_output").boolean());
-  const int64_t head_bytes = 2 * 2 * 6 * 4;
-  EXPECT_EQ(json.at("kv_bytes").integer(), 2 * head_bytes * 15);
-  EXPECT_EQ(details.at("kv_budget_bytes").integer(), 4 * 6 * head_bytes * 16);
-  ASSERT_EQ(variants.size(), 3u);
-  const struct {
-    const char* name;
-    int64_t kv_heads, largest_batch;
-  } expected[] = {{"MHA", 6, 4}, {"GQA", 2, 12}, {"MQA", 1, 24}};
-  for (size_t i = 0; i < 3; ++i) {
-    const Json variant = variants.at(i);
-    EXPECT_EQ(variant.at("name").string(), expected[i].name);
-    EXPECT_EQ(variant.at("kv_heads").integer(), expected[i].kv_heads);
-    EXPECT_EQ(variant.at("kv_bytes_per_token").integer(), expected[i].kv_heads * head_bytes);
-    EXPECT_EQ(variant.at("largest_batch").integer(), expected[i].largest_batch);
-    EXPECT_EQ(variant.at("predicted_largest_batch").integer(), expected[i].largest_batch);
-    EXPECT_TRUE(variant.at("same_output").boolean());
-    EXPECT_FALSE(variant.at("uptrained").boolean());
-    EXPECT_GT(variant.at("tokens_per_second").number(), 0.0);
-    EXPECT_GT(variant.at("perplexity").number(), 1.0);
-    EXPECT_EQ(variant.at("decode").size(), 4u);
-  }
-  EXPECT_EQ(variants.at(0).at("text").string(), variants.at(1).at("text").string());
-  EXPECT_EQ(variants.at(0).at("perplexity").number(), variants.at(1).at("perplexity").number());
-  EXPECT_NE(variants.at(2).at("perplexity").number(), variants.at(1).at("perplexity").number());
-  EXPECT_EQ(json.at("text").string(), variants.at(1).at("text").string());
-
-  // One head out of two: their mean is what the variant has.
-  const Json conversions = details.at("conversions");
-  ASSERT_EQ(conversions.size(), 3u);
-  EXPECT_EQ(conversions.at(0).at("pooling").string(), "mean");
-  EXPECT_EQ(conversions.at(0).at("perplexity").number(), variants.at(2).at("perplexity").number());
-  EXPECT_NE(conversions.at(1).at("perplexity").number(), conversions.at(2).at("perplexity").number());
-  EXPECT_EQ(details.at("eval").at("documents").integer(), 1);
-
-  details.at("kernels").for_each([&](const Json& kernel) {
-    EXPECT_LT(kernel.at("max_error").number(), 1e-2);
-    EXPECT_TRUE(kernel.at("us").is_null());
-    if (kernel.at("bytes_read").is_null()) return;  // a build that can't count
-    EXPECT_GE(kernel.at("bytes_read").number(), kernel.at("predicted_bytes_read").number());
-  });
-  EXPECT_EQ(row(outcome.out, "llama-3-8b"), "GQA 32 32 8 128 131,072 524,288") << outcome.out;
-  EXPECT_EQ(row(outcome.out, "MQA, 1 KV head: KV bytes per token"), "96 96");
-  EXPECT_EQ(row(outcome.out, "texts of 15 tokens in 36.9 kB"), "no row texts of 15 tokens in 36.9 kB") << "indented";
-}
-
-TEST_F(Programs, Chapter5ConvertsAFolder) {
-  const std::string converted = temporary_root() / "converted";
-  const Outcome outcome = run(CHAPTER_05_PROGRAM, {"--convert", converted, "--kv-heads", "1", "--pool", "first"});
-  ASSERT_EQ(outcome.code, 0) << outcome.err;
-  EXPECT_EQ(outcome.out, converted + ": " + model + " with 1 key/value heads, first\n");
-  const Json report_of_it = report(CHAPTER_02_PROGRAM, {"--model", converted, "--tokens", "3", "--max-tokens", "3"});
-  EXPECT_EQ(report_of_it.at("details").at("kv_bytes_per_token").integer(), 2 * 2 * 6 * 4);
-  EXPECT_TRUE(report_of_it.at("same_output").boolean());
-  std::filesystem::remove(file("report"));
-  expect_refusal(CHAPTER_05_PROGRAM, {"--model", model, "--convert", converted, "--kv-heads", "1"}, "there already");
-  expect_refusal(CHAPTER_05_PROGRAM, {"--model", model, "--convert", file("c")}, "--convert lacks --kv-heads");
-  expect_refusal(CHAPTER_05_PROGRAM, {"--model", model, "--convert", file("c"), "--kv-heads", "4"},
-                 "--kv-heads is 4, but tiny has 6 heads and 2 key/value heads; give one of 1, 2, 6");
-  expect_refusal(CHAPTER_05_PROGRAM, {"--model", "random:llama-3-8b", "--convert", file("c"), "--kv-heads", "1"},
-                 "is no folder to convert");
-  expect_refusal(CHAPTER_05_PROGRAM, {"--model", model, "--pool", "max"}, "--pool");
-  expect_refusal(CHAPTER_05_PROGRAM, {"--model", model, "--text", "no/such/file"}, "no/such/file: no such file");
-}
-
-// What differs from chapter 1 in one of the variants is found.
-TEST_F(Programs, Chapter5ComparesTheModelAsItWasGiven) {
-  write_changed_reference();
-  EXPECT_EQ(run(CHAPTER_05_PROGRAM, {"--tokens", "3,4", "--reference", file("one"), "--json", file("j")}).code, 1);
-  const Json json = Json::parse_file(file("j")), variants = json.at("details").at("variants");
-  EXPECT_FALSE(json.at("same_output").boolean());
-  EXPECT_TRUE(variants.at(0).at("same_output").boolean());
-  EXPECT_FALSE(variants.at(1).at("same_output").boolean());
->>>>>>> gqa
-}
 
 TEST_F(Programs, TheCacheIsReservedForTheLongestCase) {
   const int64_t bytes_per_token = 2 * 2 * 2 * 6 * 4, context = 48;
@@ -489,12 +28,7 @@ TEST_F(Programs, TheTextEndsUnlessIgnored) {
   std::iota(config.eos_token_ids.begin(), config.eos_token_ids.end(), 0);
   const std::filesystem::path terse = temporary_root() / "terse";
   write_tiny_model(terse, config, 1, "gpt2");
-  for (const char* program :
-<<<<<<< HEAD
-       {CHAPTER_01_PROGRAM, CHAPTER_02_PROGRAM, CHAPTER_03_PROGRAM, CHAPTER_04_PROGRAM, CHAPTER_06_PROGRAM}) {
-=======
-       {CHAPTER_01_PROGRAM, CHAPTER_02_PROGRAM, CHAPTER_03_PROGRAM, CHAPTER_04_PROGRAM, CHAPTER_05_PROGRAM}) {
->>>>>>> gqa
+  for (const char* program : kChapterPrograms) {
     const Words arguments = {"--model", terse, "--tokens", "3", "--max-tokens", "5"};
     const Json stopped = report(program, arguments);
     EXPECT_EQ(stopped.at("token_ids").size(), 1u) << program;
@@ -534,12 +68,7 @@ TEST_F(Programs, NoPredictionForTheSimulator) {
 }
 
 TEST_F(Programs, OneTokenOnly) {
-  for (const char* program :
-<<<<<<< HEAD
-       {CHAPTER_01_PROGRAM, CHAPTER_02_PROGRAM, CHAPTER_03_PROGRAM, CHAPTER_04_PROGRAM, CHAPTER_06_PROGRAM}) {
-=======
-       {CHAPTER_01_PROGRAM, CHAPTER_02_PROGRAM, CHAPTER_03_PROGRAM, CHAPTER_04_PROGRAM, CHAPTER_05_PROGRAM}) {
->>>>>>> gqa
+  for (const char* program : kChapterPrograms) {
     const Outcome outcome =
         run_process(program, {"--model", model, "--tokens", "3", "--max-tokens", "1", "--json", file("j")});
     EXPECT_EQ(outcome.code, 0) << outcome.err;
@@ -554,8 +83,7 @@ TEST_F(Programs, OneTokenOnly) {
 
 TEST_F(Programs, TheSameSeedAndAnyThreadsGiveTheSameText) {
   std::string tokens;
-  for (const char* program :
-       {CHAPTER_01_PROGRAM, CHAPTER_02_PROGRAM, CHAPTER_03_PROGRAM, CHAPTER_04_PROGRAM, CHAPTER_05_PROGRAM}) {
+  for (const char* program : kChapterPrograms) {
     for (const char* threads : {"1", "2", "3"}) {
       const Outcome outcome = run(program, {"--temperature", "1.5", "--top-k", "50", "--seed", "9223372036854775807",
                                             "--threads", threads, "--json", file("j")});
@@ -567,50 +95,6 @@ TEST_F(Programs, TheSameSeedAndAnyThreadsGiveTheSameText) {
       EXPECT_EQ(json.at("token_ids").dump(), tokens);
     }
   }
-}
-
-TEST_F(Programs, Chapter2AgainstChapter1sFile) {
-  ASSERT_EQ(run(CHAPTER_01_PROGRAM, {"--json", file("one")}).code, 0);
-  EXPECT_EQ(run(CHAPTER_02_PROGRAM, {"--reference", file("one")}).code, 0);
-
-  const Json changed = Json::parse_file(file("one"));
-  std::vector<int32_t> ids;
-  changed.at("token_ids").for_each([&](const Json& id) { ids.push_back(static_cast<int32_t>(id.integer())); });
-  ids[4] = (ids[4] + 1) % 512;
-  Json(changed).set("token_ids", Json::integers(ids));
-  write_file(file("one"), changed.dump());
-  const Outcome differs = run(CHAPTER_02_PROGRAM, {"--reference", file("one"), "--json", file("two")});
-  EXPECT_EQ(differs.code, 1);
-  EXPECT_NE(differs.out.find("same output as chapter 1: no: token 4 is "), std::string::npos) << differs.out;
-  const Json two = Json::parse_file(file("two"));
-  EXPECT_FALSE(two.at("same_output").boolean());
-  EXPECT_EQ(two.at("first_difference").at("index").integer(), 4);
-
-  const Outcome ladder = run(LADDER_PROGRAM, {"--reference", file("one"), "--json", file("ladder")});
-  EXPECT_EQ(ladder.code, 1) << "one chapter that differs is enough";
-  EXPECT_TRUE(ladder.out.ends_with("NO\n")) << ladder.out;
-  EXPECT_FALSE(Json::parse_file(file("ladder")).at("chapters").at(1).at("same_output").boolean());
-}
-
-// A near-tie is one where chapter 1's logits say so, and from there on chapter 2 may differ.
-TEST_F(Programs, Chapter2AfterANearTieOfChapter1) {
-  ASSERT_EQ(run(CHAPTER_01_PROGRAM, {"--json", file("one")}).code, 0);
-  const Json one = Json::parse_file(file("one"));
-  std::vector<int32_t> ids;
-  one.at("token_ids").for_each([&](const Json& id) { ids.push_back(static_cast<int32_t>(id.integer())); });
-  ids[4] = (ids[4] + 1) % 512;
-  Json(one).set("token_ids", Json::integers(ids));
-  one.at("details").set("top_gaps", Json::parse("[1, 1, 1, 1, 0, 1, 1, 1, 1]", "gaps"));
-  write_file(file("one"), one.dump());
-  const Outcome outcome = run(CHAPTER_02_PROGRAM, {"--reference", file("one"), "--json", file("two")});
-  EXPECT_EQ(outcome.code, 0) << outcome.out;
-  EXPECT_NE(outcome.out.find("same output as chapter 1: yes, up to a near-tie: token 4 is "), std::string::npos)
-      << outcome.out;
-  EXPECT_TRUE(outcome.out.ends_with("(near-ties in the reference: 1)\n")) << outcome.out;
-  const Json two = Json::parse_file(file("two"));
-  EXPECT_TRUE(two.at("same_output").boolean());
-  EXPECT_EQ(two.at("near_ties").integer(), 1);
-  EXPECT_TRUE(two.at("first_difference").at("at_near_tie").boolean());
 }
 
 TEST_F(Programs, BadReferenceFiles) {
@@ -640,12 +124,9 @@ TEST_F(Programs, BadInput) {
     words.insert(words.end(), with_model.begin(), with_model.end());
     return words;
   };
-  for (const char* program : {CHAPTER_01_PROGRAM, CHAPTER_02_PROGRAM, CHAPTER_03_PROGRAM, CHAPTER_04_PROGRAM,
-<<<<<<< HEAD
-                              CHAPTER_06_PROGRAM, LADDER_PROGRAM}) {
-=======
-                              CHAPTER_05_PROGRAM, LADDER_PROGRAM}) {
->>>>>>> gqa
+  Words programs(std::begin(kChapterPrograms), std::end(kChapterPrograms));
+  programs.push_back(LADDER_PROGRAM);
+  for (const std::string& program : programs) {
     expect_refusal(program, and_more({"--max-tokens", "0"}), "--max-tokens is \"0\"");
     expect_refusal(program, and_more({"--top-p", "2"}), "--top-p is \"2\"");
     expect_refusal(program, and_more({"--seed"}), "--seed");
@@ -674,12 +155,9 @@ TEST_F(Programs, BadInput) {
 }
 
 TEST_F(Programs, HelpIsASuccess) {
-  for (const char* program : {CHAPTER_01_PROGRAM, CHAPTER_02_PROGRAM, CHAPTER_03_PROGRAM, CHAPTER_04_PROGRAM,
-<<<<<<< HEAD
-                              CHAPTER_06_PROGRAM, LADDER_PROGRAM, PERPLEXITY_PROGRAM}) {
-=======
-                              CHAPTER_05_PROGRAM, LADDER_PROGRAM, PERPLEXITY_PROGRAM}) {
->>>>>>> gqa
+  Words programs(std::begin(kChapterPrograms), std::end(kChapterPrograms));
+  programs.insert(programs.end(), {LADDER_PROGRAM, PERPLEXITY_PROGRAM});
+  for (const std::string& program : programs) {
     const Outcome outcome = run_process(program, {"--help"});
     EXPECT_EQ(outcome.code, 0);
     EXPECT_NE(outcome.out.find("--model"), std::string::npos);
@@ -697,7 +175,7 @@ TEST_F(Programs, TheLadderRunsAllChaptersOnOnePrompt) {
   const Json chapters = json.at("chapters");
   ASSERT_GE(chapters.size(), 2u);
   for (size_t i = 0; i < chapters.size(); ++i) {
-    EXPECT_TRUE(i == 0 || chapters.at(i).at("chapter").integer() > chapters.at(i - 1).at("chapter").integer());
+    EXPECT_EQ(chapters.at(i).at("chapter").integer(), static_cast<int64_t>(i) + 1);
     EXPECT_EQ(chapters.at(i).at("token_ids").dump(), chapters.at(0).at("token_ids").dump());
     EXPECT_TRUE(chapters.at(i).at("same_output").boolean());
     EXPECT_NE(outcome.out.find(chapters.at(i).at("technique").string()), std::string::npos);

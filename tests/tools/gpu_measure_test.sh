@@ -54,6 +54,8 @@ for peer in transformers_decode torch_attention; do
   expect "no torch" 2 "not measured: no torch here" \
     env PYTHONPATH="$folder" python3 "$root/bench/gpu/$peer.py" --json "$folder/peer.json"
 done
+expect "no torch" 2 "not measured: no torch here" env PYTHONPATH="$folder" python3 "$root/bench/gpu/transformers_batching.py" \
+  --program none --model models/stories --json "$folder/peer.json"
 # The profiler's rows, one a kernel and metric, become a sum for each step and shape.
 dram() { PATH="$folder:$PATH" python3 "$root/bench/gpu/dram_bytes.py" --program "$folder/bench_gpu" --json "$folder/gpu.json"; }
 program 'exit 1'
