@@ -11,6 +11,8 @@
 
 namespace llm {
 
+struct LoadedModel;
+
 // A run of one part.
 struct GpuBench {
   Device device = Device::cuda;
@@ -60,7 +62,9 @@ void bench_matrix(GpuBench& bench);     // products of many rows
 void bench_matvec(GpuBench& bench);     // products of one row: ours and cuBLAS's
 void bench_operators(GpuBench& bench);  // all others
 void bench_flash(GpuBench& bench);      // chapter 4's attention
-// Chapter 2's decode and prefill; for a model with a tokenizer also chapter 1.
+// Chapter 8's cold and warm prompts, a part of the next one.
+void bench_prompt_cache(GpuBench& bench, const LoadedModel& loaded);
+// Chapter 2's decode and prefill, chapter 8's prompts; for a model with a tokenizer also chapter 1.
 void bench_model(GpuBench& bench, const std::string& name, DType dtype);
 
 }  // namespace llm
