@@ -4,17 +4,16 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 #include <cmath>
-#include <memory>
 
 #include "chapters/01_naive_generation/reference.h"
 #include "chapters/07_continuous_batching/alone.h"
 #include "chapters/07_continuous_batching/request_file.h"
-#include "chapters/07_continuous_batching/serving_metrics.h"
 #include "chapters/07_continuous_batching/serving_options.h"
 #include "chapters/07_continuous_batching/serving_output.h"
 #include "chapters/07_continuous_batching/serving_predictions.h"
-#include "chapters/07_continuous_batching/static_scheduler.h"
+#include "chapters/07_continuous_batching/serving_run.h"
 #include "common/program/program.h"
 #include "common/program/report.h"
 #include "common/program/token_stream.h"
@@ -24,45 +23,8 @@ namespace {
 
 constexpr int32_t kNoCap = INT32_MAX;
 
-// What all runs have in common: the same requests, the same model, as many slots and blocks.
-struct Setup {
-  const LoadedModel& model;
-  std::vector<Request> requests;  // in order of arrival
-  SchedulerParams params;
-  PagedKvCacheSize cache_size;
-
-  const Transformer& transformer() const { return *model.transformer; }
-  AttendFn attend() const { return transformer().ops().attend; }
-};
-
-enum class Kind { continuous, static_padded, static_skipping };
-
-// A run from the first request's arrival to the last one's end.
-struct Served {
-  PagedKvCache cache;
-  std::unique_ptr<Scheduler> scheduler;
-  Engine engine;
-  ServingMetrics metrics = {};
-
-  Served(const Setup& s, Kind kind, const Engine::OnToken& on_token = {})
-      : cache(s.model.config(), s.cache_size, s.transformer().dtype(), s.transformer().device()),
-        scheduler(make_scheduler(s, kind)),
-        engine(s.model, cache, *scheduler, s.attend(), nullptr, on_token) {
-    for (const Request& request : s.requests) engine.submit(request);
-    while (engine.step()) {
-    }
-    metrics = measure(engine, s.params.max_running);
-  }
-
-  std::unique_ptr<Scheduler> make_scheduler(const Setup& s, Kind kind) {
-    if (kind == Kind::continuous) return std::make_unique<Scheduler>(s.params, cache);
-    const Padding padding = kind == Kind::static_padded ? Padding::computed : Padding::skipped;
-    return std::make_unique<StaticScheduler>(s.params, cache, padding);
-  }
-};
-
 // Prompts of a quarter of the context, so that a chunk is less than all of most.
-Json sweep(Setup setup, LoadParams load) {
+Json sweep(ServingSetup setup, LoadParams load) {
   load.prompt_mean = setup.model.config().context_length / 4.0;
   setup.requests = make_load(load, setup.model.config());
   Table table({"budget", "chunk", "steps", "tokens/s", "first token, p50", "p99", "between tokens, p50", "p99"});
@@ -72,7 +34,7 @@ Json sweep(Setup setup, LoadParams load) {
       if (chunk != kNoCap && chunk >= budget) continue;
       setup.params.token_budget = budget;
       setup.params.max_chunk = chunk;
-      const ServingMetrics m = Served(setup, Kind::continuous).metrics;
+      const ServingMetrics m = ServingRun(setup, Schedule::continuous).metrics;
       table.add({format_count(budget), chunk == kNoCap ? "any" : format_count(chunk), format_count(m.steps),
                  format_rate(m.tokens_per_second()), format_ms(percentile(m.ttft_ms, 50)),
                  format_ms(percentile(m.ttft_ms, 99)), format_ms(percentile(m.itl_ms, 50)),
@@ -95,21 +57,9 @@ std::vector<Request> choose_requests(const LoadedModel& model, const Options& op
   return requests;
 }
 
-// Where nobody says how many blocks: half of what the slots take with the longest text in each. Most are shorter.
-PagedKvCacheSize choose_size(const ServingOptions& serving, const std::vector<Request>& requests, int32_t context) {
-  int64_t longest = 1;
-  for (const Request& r : requests) {
-    longest = std::max<int64_t>(longest, std::min<int64_t>(std::ssize(r.prompt) + r.params.max_tokens, context));
-  }
-  const int64_t blocks = (longest + serving.block_size - 1) / serving.block_size;
-  const int64_t half = std::max(blocks, (blocks * serving.max_running + 1) / 2);
-  return {serving.num_blocks > 0 ? serving.num_blocks : static_cast<int32_t>(half), serving.block_size, context,
-          serving.max_running};
-}
-
 // The text of the first request, which is what --prompt asks for.
-void add_first_text(Report& report, const Setup& s, const Options& options, const ServingOptions& serving,
-                    const Served& run, const MachineRates& rates) {
+void add_first_text(Report& report, const ServingSetup& s, const Options& options, const ServingOptions& serving,
+                    const ServingRun& run, const MachineRates& rates) {
   const Sequence& first = run.engine.sequences().front();
   double first_ms = 0.0, later_ms = 0.0, bytes = 0.0;
   for (const StepRecord& record : run.engine.log()) {
@@ -135,96 +85,139 @@ void add_first_text(Report& report, const Setup& s, const Options& options, cons
   report.compare(naive.token_ids, naive.top_gaps);
 }
 
-void add_run(Report& report, const std::string& name, const Setup& s, const Served& run, Kind kind,
-             const MachineRates& rates) {
+// Three runs of the very same requests, and the requests one by one.
+struct Runs {
+  const ServingRun &padded, &skipping, &continuous;
+  const OneByOne& alone;
+
+  struct Named {
+    const char *key, *title;  // in --json and on the screen
+    Schedule schedule;
+    const ServingRun& run;
+  };
+  std::array<Named, 3> all() const {
+    return {{{"static", "static", Schedule::static_padded, padded},
+             {"static_skipping", "without padding", Schedule::static_skipping, skipping},
+             {"continuous", "continuous", Schedule::continuous, continuous}}};
+  }
+};
+
+void show_runs(const ServingSetup& s, const Runs& runs) {
+  fmt::print("\n{} requests, letter: prompt + most new tokens @ step of arrival; {} blocks of {}\n{}",
+             s.requests.size(), s.cache_size.num_blocks, s.cache_size.block_size, list_arrivals(runs.padded.engine));
+  constexpr int64_t kColumns = 72;
+  const int64_t longest = std::max(runs.padded.metrics.steps, runs.continuous.metrics.steps);
+  const int64_t per_column = std::max<int64_t>(1, (longest + kColumns - 1) / kColumns);
+  std::vector<std::pair<std::string, ServingMetrics>> columns;
+  for (const Runs::Named& named : runs.all()) {
+    columns.emplace_back(named.title, named.run.metrics);
+    if (named.schedule == Schedule::static_skipping) continue;  // the same slots
+    fmt::print("\nwho is in which slot, steps to a letter: {}, {}:\n{}", per_column, named.title,
+               draw_slots(named.run.engine, s.params.max_running, per_column));
+  }
+  fmt::print("\n{}", draw_metrics(columns, runs.alone.tokens_per_second()));
+}
+
+void add_run(Report& report, const Runs::Named& named, const ServingSetup& s, const MachineRates& rates) {
+  const ServingRun& run = named.run;
   const std::vector<Job> jobs = jobs_of(run.engine);
-  const SchedulePrediction steps = kind == Kind::continuous ? predict_continuous(jobs, s.params.max_running)
-                                                            : predict_static(jobs, s.params.max_running);
+  const SchedulePrediction steps = named.schedule == Schedule::continuous
+                                       ? predict_continuous(jobs, s.params.max_running)
+                                       : predict_static(jobs, s.params.max_running);
   const double rate = predict_tokens_per_second(s.transformer(), run.engine, rates);
-  report.add_row("steps, " + name, format_count(steps.steps), format_count(run.metrics.steps));
-  report.add_row("tokens/s, " + name, std::isnan(rate) ? "" : format_rate(rate),
+  report.add_row(fmt::format("steps, {}", named.title), format_count(steps.steps), format_count(run.metrics.steps));
+  report.add_row(fmt::format("tokens/s, {}", named.title), std::isnan(rate) ? "" : format_rate(rate),
                  format_rate(run.metrics.tokens_per_second()));
   Json json = describe_metrics(run.metrics);
-  report.details().set(name, json.set("predicted_steps", steps.steps).set("predicted_tokens_per_second", rate));
+  json.set("predicted_steps", steps.steps).set("predicted_tokens_per_second", rate);
+  report.details().set(named.key, json);
 }
 
-void write_outputs(const ServingOptions& serving, const Engine& engine) {
-  if (!serving.results.empty()) write_file(serving.results, describe_results(engine));
-  if (!serving.step_log.empty()) write_file(serving.step_log, describe_steps(engine));
+// Every text of every run must be what it is alone. Prints the first that is not.
+bool add_comparison(Report& report, const Runs& runs, float tolerance) {
+  int64_t num_same = 0, num_compared = 0, num_at_near_ties = 0;
+  for (const Runs::Named& named : runs.all()) {
+    const SameTexts same = compare_all(runs.alone, named.run.engine.sequences(), tolerance);
+    if (!same.all() && num_same == num_compared) fmt::print("\n{}: {}\n", named.title, same.first_that_differs);
+    num_same += same.num_same;
+    num_compared += same.num_compared;
+    num_at_near_ties += same.num_at_near_ties;
+  }
+  report.add_row("requests that say what they say alone", format_count(num_compared), format_count(num_same));
+  report.details().set("requests_same_output", num_same == num_compared);
+  report.details().set("requests_at_near_ties", num_at_near_ties);
+  return num_same == num_compared;
 }
 
-int run(int argc, const char* const* argv) {
+struct Flags {
+  Options options;
   ServingOptions serving;
   LoadParams load;
-  int num_others = -1;
+};
+
+Flags parse_flags(int argc, const char* const* argv) {
+  Flags flags;
+  LoadParams& load = flags.load;
+  load.num_requests = 31;
   OptionParser parser("chapter_07", "Chapter 7, continuous batching: who takes part is decided anew at every step.");
   CommandLine& line = parser.command_line();
-  serving.add_to(line);
-  line.add("--num-requests", &num_others, -1, 1 << 20, "how many come beside --prompt; -1: 31, on simt 3");
+  flags.serving.add_to(line);
+  line.add("--num-requests", &load.num_requests, 0, 1 << 20, "how many come beside --prompt; left out: 3 on simt");
   line.add("--prompt-mean", &load.prompt_mean, 1.0, 1e6, "mean number of tokens in their prompts");
   line.add("--output-mean", &load.output_mean, 1.0, 1e6, "mean number of tokens that they ask for");
   line.add("--arrival-rate", &load.arrival_rate, 0.0, 1e6, "how many arrive in a step; 0: all at once");
-  const Options options = parser.parse(argc, argv);
-  serving.check();
-  const bool simt = options.device == Device::simt;
-  load.num_requests = num_others >= 0 ? num_others : simt ? 3 : 31;
-  load.params = {options.max_tokens, options.ignore_eos, options.sampling};
-  const LoadedModel loaded = load_model(options);
-  std::vector<Request> requests = choose_requests(loaded, options, serving, load);
-  const PagedKvCacheSize size = choose_size(serving, requests, loaded.config().context_length);
-  const Setup setup{loaded, std::move(requests), serving.scheduler_params(), size};
+  flags.options = parser.parse(argc, argv);
+  flags.serving.check();
+  for (const char* prompt : {"--prompt", "--prompt-file", "--tokens"}) {
+    if (line.given("--requests") && line.given(prompt)) {
+      fail_input("--requests and {} exclude each other; give one of them", prompt);
+    }
+  }
+  if (flags.serving.prefix_cache == "on") fail_input("--prefix-cache on is what chapter 8 adds; leave it out here");
+  if (flags.options.device == Device::simt) {  // slow: a smaller scene, in which somebody still has to wait
+    if (!line.given("--num-requests")) load.num_requests = 3;
+    if (!line.given("--output-mean")) load.output_mean = 8.0;
+    if (!line.given("--max-running")) flags.serving.max_running = 2;
+  }
+  load.params = {flags.options.max_tokens, flags.options.ignore_eos, flags.options.sampling};
+  return flags;
+}
 
-  // The run whose text, results and trace are shown; then the others, on the very same requests.
+int run(int argc, const char* const* argv) {
+  const auto [options, serving, load] = parse_flags(argc, argv);
+  const LoadedModel loaded = load_model(options);
+  const std::vector<Request> requests = choose_requests(loaded, options, serving, load);
+  const ServingSetup setup{loaded, requests, serving.scheduler_params(),
+                           serving.cache_size(requests, loaded.config().context_length),
+                           loaded.transformer->ops().attend};
+
+  // The run whose text, results and trace are shown; then the others.
   const bool continuous_first = serving.scheduler == "continuous";
-  TokenStream stream(loaded, setup.requests.front().prompt);
+  TokenStream stream(loaded, requests.front().prompt);
   const auto show = [&](const Sequence& s, int32_t token) {
     if (s.id == 0) stream.push(token);
   };
-  const Served shown(setup, continuous_first ? Kind::continuous : Kind::static_padded, show);
+  const ServingRun shown(setup, continuous_first ? Schedule::continuous : Schedule::static_padded, show);
   stream.finish();
-  write_outputs(serving, shown.engine);
-  const Served other(setup, continuous_first ? Kind::static_padded : Kind::continuous);
-  const Served &continuous = continuous_first ? shown : other, &padded = continuous_first ? other : shown;
-  const Served skipping(setup, Kind::static_skipping);
-  const OneByOne alone(setup.transformer(), setup.attend(), shown.engine.sequences());
-
-  fmt::print("\n{} requests, letter: prompt + most new tokens @ step of arrival; {} blocks of {}\n{}",
-             setup.requests.size(), size.num_blocks, size.block_size, list_arrivals(shown.engine));
-  const int64_t columns = 72, longest = std::max(padded.metrics.steps, continuous.metrics.steps);
-  const int64_t per_column = (longest + columns - 1) / columns;
-  for (const Served* run : {&padded, &continuous}) {
-    fmt::print("\nwho is in which slot, {} steps a letter, {}:\n{}", per_column,
-               run == &padded ? "static" : "continuous", draw_slots(run->engine, size.max_seqs, per_column));
-  }
-  const std::pair<std::string, ServingMetrics> columns_of_table[] = {
-      {"static", padded.metrics}, {"without padding", skipping.metrics}, {"continuous", continuous.metrics}};
-  fmt::print("\n{}", draw_metrics(columns_of_table, alone.tokens_per_second()));
+  if (!serving.results.empty()) write_file(serving.results, describe_results(shown.engine));
+  if (!serving.step_log.empty()) write_file(serving.step_log, describe_steps(shown.engine));
+  const ServingRun other(setup, continuous_first ? Schedule::static_padded : Schedule::continuous);
+  const ServingRun skipping(setup, Schedule::static_skipping);
+  const OneByOne alone(setup.transformer(), setup.attend, shown.engine.sequences());
+  const Runs runs{continuous_first ? other : shown, skipping, continuous_first ? shown : other, alone};
+  show_runs(setup, runs);
 
   Report report({7, "continuous batching"}, loaded, options);
   const MachineRates rates = measure_rates(setup.transformer());
   add_first_text(report, setup, options, serving, shown, rates);
-  add_run(report, "static", setup, padded, Kind::static_padded, rates);
-  add_run(report, "static_skipping", setup, skipping, Kind::static_skipping, rates);
-  add_run(report, "continuous", setup, continuous, Kind::continuous, rates);
-  SameTexts total;
-  for (const Served* run : {&padded, &skipping, &continuous}) {
-    const SameTexts same = compare_all(alone, run->engine.sequences(), near_tie(options.dtype));
-    total.num_same += same.num_same;
-    total.num_compared += same.num_compared;
-    total.num_at_near_ties += same.num_at_near_ties;
-    if (total.first_that_differs.empty()) total.first_that_differs = same.first_that_differs;
-  }
-  report.add_row("requests that say what they say alone", format_count(total.num_compared),
-                 format_count(total.num_same));
-  if (!total.all()) fmt::print("\n{}\n", total.first_that_differs);
-  report.details()
-      .set("one_by_one", Json::object().set("tokens_per_second", alone.tokens_per_second()))
-      .set("requests", std::ssize(setup.requests))
-      .set("requests_same_output", total.all())
-      .set("requests_at_near_ties", total.num_at_near_ties);
-  report.set_trace(trace_slots(shown.engine, size.max_seqs));
+  for (const Runs::Named& named : runs.all()) add_run(report, named, setup, rates);
+  report.details().set("one_by_one", Json::object().set("tokens_per_second", alone.tokens_per_second()));
+  report.details().set("requests", std::ssize(requests)).set("num_slots", setup.params.max_running);
+  report.details().set("block_size", setup.cache_size.block_size).set("num_blocks", setup.cache_size.num_blocks);
+  const bool all_same = add_comparison(report, runs, near_tie(options.dtype));
+  report.set_trace(trace_slots(shown.engine, setup.params.max_running));
   if (options.sweep) report.details().set("sweep", sweep(setup, load));
-  return std::max(report.finish(), total.all() ? 0 : 1);
+  return std::max(report.finish(), all_same ? 0 : 1);
 }
 
 }  // namespace

@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include <cmath>
 #include <vector>
 
 #include "chapters/02_kv_cache/contiguous_kv_cache.h"
@@ -104,6 +105,7 @@ TEST_P(StepRunnerOn, PaddingBehindAStepChangesNothing) {
       const TensorView logits = runner.run(batch, cache);
       EXPECT_EQ(logits.dim(0), rows == LogitRows::none ? 2 : 2 + num_padding);
       all.push_back(to_doubles(to_host(logits.rows(0, 2))));
+      for (const double value : to_doubles(to_host(logits))) EXPECT_TRUE(std::isfinite(value)) << "padding's too";
     }
     return all;
   };

@@ -182,6 +182,45 @@ TEST(Scheduler, WhatCanNeverFitIsRefused) {
   EXPECT_EQ(refusal(4096, 1), "its prompt has 4096 tokens, but a text has 4096 at most and one of them must be new");
 }
 
+// Chapter 8's part played by hand: what is known to be in the cache is asked for at every admission.
+struct KnownBlocks : PrefixSource {
+  std::vector<int32_t> blocks;
+  std::vector<int32_t> match(const Sequence&) const override { return blocks; }
+  void record(const Sequence&) override {}
+};
+
+TEST(Scheduler, BeginsBehindKnownBlocksAlsoAfterAPreemption) {
+  KnownBlocks known;
+  ContinuousRun run({}, 5, 4, &known);
+  Sequence& first = run.add(8, 3);
+  Sequence& second = run.add(12, 3);
+  EXPECT_EQ(counts(run), (Counts{8, 12}));
+  EXPECT_EQ(run.step().preempted, (std::vector<Sequence*>{&second})) << "no block for a ninth token";
+  known.blocks = run.cache.block_table(first.id);
+  known.blocks.resize(2);
+  EXPECT_EQ(counts(run), (Counts{1, 13 - 8})) << "two of the four blocks that it needs are there, two are free";
+  EXPECT_TRUE(first.generation.finished());
+  EXPECT_EQ(run.cache.pool().num_free(), 1) << "what they shared is the second one's now";
+  EXPECT_EQ(run.cache.block_table(second.id).size(), 4u);
+  EXPECT_EQ(run.cache.block_table(second.id)[1], known.blocks[1]);
+  EXPECT_EQ(second.num_cached_tokens, 0) << "of its prompt nothing was found when it first ran";
+  while (!run.done()) run.step();
+  EXPECT_EQ(run.cache.pool().num_free(), 5);
+}
+
+TEST(Scheduler, ARefusedAdmissionChangesNothing) {
+  KnownBlocks known;
+  ContinuousRun run({}, 4, 4, &known);
+  Sequence& first = run.add(8, 9);
+  EXPECT_EQ(counts(run), (Counts{8}));
+  known.blocks = {run.cache.block_table(first.id)[0]};
+  Sequence& second = run.add(13, 2);
+  for (const int32_t tokens : {1, 1, 1, 1}) EXPECT_EQ(counts(run), (Counts{tokens, 0})) << "3 blocks, 1 free";
+  EXPECT_EQ(run.cache.pool().ref_count(known.blocks[0]), 1);
+  EXPECT_EQ(second.num_computed_tokens, 0);
+  EXPECT_EQ(ids(run.scheduler.waiting()), (Counts{1}));
+}
+
 // ---- static batches ----
 
 TEST(StaticScheduler, ABatchStartsAndEndsTogether) {
@@ -252,6 +291,17 @@ TEST(WorkedExample, StaticTakes230StepsAndContinuous200) {
   StaticRun batches({.max_running = 4}, 1000, 16, Padding::computed);
   EXPECT_EQ(play(continuous), (std::pair<int64_t, int64_t>(200, 20)));
   EXPECT_EQ(play(batches), (std::pair<int64_t, int64_t>(230, 200)));
+}
+
+// The page's first exercise: the order of the requests is all that differs.
+TEST(WorkedExample, SortedRequestsFlatterStaticBatches) {
+  const auto steps = [](const std::vector<int64_t>& outputs) {
+    std::vector<Job> jobs;
+    for (const int64_t output : outputs) jobs.push_back({output, 0});
+    return std::pair(predict_static(jobs, 4).steps, predict_continuous(jobs, 4).steps);
+  };
+  EXPECT_EQ(steps({8, 8, 8, 8, 1, 1, 1, 1}), (std::pair<int64_t, int64_t>(9, 9)));
+  EXPECT_EQ(steps({8, 1, 8, 1, 8, 1, 8, 1}), (std::pair<int64_t, int64_t>(16, 10)));
 }
 
 TEST(Predictions, ArrivalsAndGaps) {
