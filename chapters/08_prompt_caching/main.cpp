@@ -130,6 +130,7 @@ void add_loads(Report& report, const Setup& setup, const std::vector<LoadCompari
       .set("cached_tokens", usage.cached_tokens)
       .set("written_tokens", usage.written_tokens)
       .set("fresh_tokens", usage.fresh_tokens)
+      .set("prompt_tokens", usage.prompt_tokens())
       .set("predicted_cached_tokens", sum.predicted_cached_tokens)
       .set("hit_rate", sum.hit_rate())
       .set("bytes_not_computed", usage.cached_tokens * bytes_per_token)

@@ -62,6 +62,7 @@ TEST_F(Program, Runs) {
   // 21 prompts of five loads; what was cached, written and computed afresh is all of them.
   const int64_t cached = details.at("cached_tokens").integer(), written = details.at("written_tokens").integer();
   const int64_t fresh = details.at("fresh_tokens").integer();
+  EXPECT_EQ(details.at("prompt_tokens").integer(), cached + written + fresh);
   EXPECT_GT(cached, 300);
   EXPECT_LE(cached, details.at("predicted_cached_tokens").integer()) << "evictions cost some";
   EXPECT_DOUBLE_EQ(details.at("hit_rate").number(),
