@@ -66,5 +66,9 @@ void bench_flash(GpuBench& bench);      // chapter 4's attention
 void bench_prompt_cache(GpuBench& bench, const LoadedModel& loaded);
 // Chapter 2's decode and prefill, chapter 8's prompts; for a model with a tokenizer also chapter 1.
 void bench_model(GpuBench& bench, const std::string& name, DType dtype);
+// Chapter 7: decode steps over batch sizes, schedules of one load, texts that a batch changes.
+void bench_batching(GpuBench& bench, const std::string& name, DType dtype);
+// Chapter 7's engine on a file of requests, for a peer that serves the same.
+void bench_requests(GpuBench& bench, const std::string& name, DType dtype, const std::filesystem::path& requests);
 
 }  // namespace llm

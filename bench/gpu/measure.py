@@ -80,6 +80,13 @@ def parts(program, device, quick):
     def model(name, dtype):
         return [program, "--part", "model", "--model", name, "--dtype", dtype, *flags]
 
+    def batching(name, dtype):
+        return [program, "--part", "batching", "--model", name, "--dtype", dtype, *flags]
+
+    def served(name):
+        script = str(ROOT / "bench/gpu/transformers_batching.py")
+        return [sys.executable, script, "--program", program, "--model", name] + ["--quick"] * quick
+
     peer = [sys.executable, str(ROOT / "bench/gpu/transformers_decode.py")] + ["--quick"] * quick
     torch_peer = [sys.executable, str(ROOT / "bench/gpu/torch_attention.py")] + ["--quick"] * quick
     yield "memory", kernels("memory"), 40
@@ -93,9 +100,15 @@ def parts(program, device, quick):
     yield "flash", kernels("flash"), 90
     yield "torch attention", torch_peer, 60
     yield "transformers", peer, 110
+    yield "batching, stories bf16", batching("models/stories", "bf16"), 60
+    yield "transformers' batching, stories", served("models/stories"), 90
+    if not quick:
+        yield "batching, llama-3.2-1b bf16", batching("random:llama-3.2-1b", "bf16"), 90
+        yield "transformers' batching, llama-3.2-1b", served("llama-3.2-1b"), 150
     yield "matrix", kernels("matrix"), 40
     if not quick:
         yield "llama-3-8b bf16", model("random:llama-3-8b", "bf16"), 200
+        yield "batching, llama-3-8b bf16", batching("random:llama-3-8b", "bf16"), 200
 
 
 def run_part(command, seconds, folder):

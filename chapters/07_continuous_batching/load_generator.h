@@ -9,10 +9,10 @@ namespace llm {
 
 struct LoadParams {
   int num_requests = 32;
-  double prompt_mean = 16.0;   // tokens
-  double output_mean = 48.0;   // tokens
-  double arrival_rate = 0.25;  // requests per step; 0: all are there at once
-  GenerationParams params;     // max_tokens bounds the outputs; each request draws with a seed of its own
+  double prompt_mean = 16.0;     // tokens
+  double output_mean = 48.0;     // tokens
+  double arrival_rate = 0.25;    // requests per step; 0: all are there at once
+  GenerationParams params = {};  // max_tokens bounds the outputs; each request draws with a seed of its own
 };
 
 // Lengths are geometric, 1 + ⌊Exp(mean − ½)⌋: many short and few long, as chats have it. Arrivals are Poisson: the gaps

@@ -125,6 +125,40 @@ TEST_P(GpuBenchTest, Model) {
   }
 }
 
+TEST_P(GpuBenchTest, Batching) {
+  const std::string model = folder / "tiny";
+  write_tiny_model(model, tiny_config("llama"), 1, "gpt2");
+  const Json json = run({"--part", "batching", "--model", model});
+  ASSERT_EQ(json.at("batch_sizes").size(), 2u);
+  const Json one = json.at("batch_sizes").at(size_t{0}), three = json.at("batch_sizes").at(1);
+  EXPECT_EQ(three.at("batch_size").integer(), 3);
+  EXPECT_DOUBLE_EQ(three.at("flops").number(), 3.0 * one.at("flops").number());
+  EXPECT_LT(three.at("bytes").number(), 1.2 * one.at("bytes").number()) << "the weights are read once";
+  EXPECT_GT(three.at("intensity").number(), 2.0 * one.at("intensity").number());
+  expect_summary(three.at("step_ms"));
+  std::vector<std::string> schedules;
+  json.at("serving").for_each([&](const Json& row) {
+    schedules.push_back(row.at("schedule").string());
+    EXPECT_GT(row.at("run").at("tokens_per_second").number(), 0.0);
+  });
+  EXPECT_EQ(schedules, (std::vector<std::string>{"static", "static_skipping", "continuous", "one_by_one"}));
+  ASSERT_EQ(json.at("batch_flips").size(), 1u);
+  const Json flips = json.at("batch_flips").at(size_t{0});
+  EXPECT_EQ(flips.at("texts").integer(), 4);
+  EXPECT_EQ(flips.at("example").is_null(), flips.at("changed").integer() == 0);
+}
+
+TEST_P(GpuBenchTest, Requests) {
+  const std::string model = folder / "tiny";
+  write_tiny_model(model, tiny_config("llama"), 1, "gpt2");
+  const std::string requests = folder / "requests.jsonl";
+  write_file(requests, "{\"id\": \"a\", \"prompt_token_ids\": [3, 4], \"max_tokens\": 3, \"ignore_eos\": true}\n");
+  const Json rows = run({"--part", "requests", "--model", model, "--requests", requests}).at("requests");
+  ASSERT_EQ(rows.size(), 1u);
+  EXPECT_EQ(rows.at(size_t{0}).at("token_ids").at("a").size(), 3u);
+  expect_summary(rows.at(size_t{0}).at("tokens_per_second"));
+}
+
 INSTANTIATE_TEST_SUITE_P(Devices, GpuBenchTest, testing::Values(Device::simt, Device::cuda),
                          [](const auto& test) { return std::string(name_of(test.param)); });
 

@@ -54,5 +54,7 @@ for peer in transformers_decode torch_attention; do
   expect "no torch" 2 "not measured: no torch here" \
     env PYTHONPATH="$folder" python3 "$root/bench/gpu/$peer.py" --json "$folder/peer.json"
 done
+expect "no torch" 2 "not measured: no torch here" env PYTHONPATH="$folder" python3 "$root/bench/gpu/transformers_batching.py" \
+  --program none --model models/stories --json "$folder/peer.json"
 expect "one argument" 2 "takes one argument" "$root/bench/gpu/measure"
 finish
