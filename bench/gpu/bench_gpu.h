@@ -11,6 +11,8 @@
 
 namespace llm {
 
+struct LoadedModel;
+
 // A run of one part.
 struct GpuBench {
   Device device = Device::cuda;
@@ -62,7 +64,9 @@ void bench_operators(GpuBench& bench);  // all others
 void bench_flash(GpuBench& bench);      // chapter 4's attention
 void bench_dram(GpuBench& bench);       // the same once each, for bench/gpu/dram_bytes.py
 void bench_grouped(GpuBench& bench);    // chapter 5's, and decode of one model with many, few and one key/value heads
-// Chapter 2's decode and prefill; for a model with a tokenizer also chapter 1.
+// Chapter 8's cold and warm prompts, a part of the next one.
+void bench_prompt_cache(GpuBench& bench, const LoadedModel& loaded);
+// Chapter 2's decode and prefill, chapter 8's prompts; for a model with a tokenizer also chapter 1.
 void bench_model(GpuBench& bench, const std::string& name, DType dtype);
 // Chapter 6's rounds, with acceptance simulated.
 void bench_speculation(GpuBench& bench, const std::string& name, const std::string& draft_name, DType dtype);

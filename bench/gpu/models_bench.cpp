@@ -1,5 +1,5 @@
 // Whole models: chapter 2's decode and prefill as the chapter does them, sampling and the reading of each token
-// included, and chapter 1 for the embedded one.
+// included, chapter 8's prompts, and chapter 1 for the embedded one.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -104,6 +104,7 @@ void bench_model(GpuBench& bench, const std::string& name, DType dtype) {
   if (bench.quick) {
     bench_decode(bench, loaded, 3);
     bench_prefill(bench, loaded, 7);
+    bench_prompt_cache(bench, loaded);
     if (loaded.tokenizer) bench_naive(bench, loaded, 2, 3);
     return;
   }
@@ -112,6 +113,7 @@ void bench_model(GpuBench& bench, const std::string& name, DType dtype) {
     bench_decode(bench, loaded, context_len);
   }
   bench_prefill(bench, loaded, long_context ? 512 : 384);
+  bench_prompt_cache(bench, loaded);
   if (loaded.tokenizer) bench_naive(bench, loaded, 5, 150);
 }
 

@@ -67,8 +67,9 @@ std::vector<std::string> read_stop(const Json& stop, const LoadedModel& model) {
 }
 
 std::vector<int32_t> read_breakpoints(const Json& list, int64_t prompt_len) {
-  if (list.size() > kMaxBreakpoints)
-    list.fail(fmt::format("has {}, but at most {} count", list.size(), kMaxBreakpoints));
+  if (list.size() > kMaxBreakpoints) {
+    list.fail(fmt::format("has {} of them, but at most {} are allowed; leave some out", list.size(), kMaxBreakpoints));
+  }
   std::vector<int32_t> lengths;
   list.for_each([&](const Json& length) { lengths.push_back(static_cast<int32_t>(length.integer(1, prompt_len))); });
   return lengths;

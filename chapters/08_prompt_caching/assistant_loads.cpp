@@ -100,6 +100,7 @@ std::vector<int32_t> write_tokens(const LoadedModel& model, Sentences kind, size
     ids = encode(model, text, begins);
   }
   ids.resize(count);
+  check_token_ids(model, ids, "a text of this chapter");
   return ids;
 }
 

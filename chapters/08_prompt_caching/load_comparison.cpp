@@ -54,12 +54,14 @@ std::vector<const Sequence*> compare_requests(const std::vector<Request>& reques
     std::vector<std::vector<int32_t>>& known = texts[requests[i].salt];
     ++result.num_requests;
     result.num_same += says_the_same(expected, actual, near_tie(warm.dtype()));
-    result.num_too_short += warm.is_too_short(*warm_sequences[i]);
+    const bool is_too_short = warm.is_too_short(*warm_sequences[i]);
+    result.num_too_short += is_too_short;
     if (actual.token_ids().empty()) continue;  // rejected, or gone before its first token
     result.usage += warm.usage_of(*warm_sequences[i]);
-    result.predicted_cached_tokens += predict_cached_tokens(known, requests[i].prompt, warm.cache().block_size());
     result.cold_ttft_ms.push_back(expected.ttft_ms());
     result.warm_ttft_ms.push_back(actual.ttft_ms());
+    if (is_too_short) continue;
+    result.predicted_cached_tokens += predict_cached_tokens(known, requests[i].prompt, warm.cache().block_size());
     known.emplace_back(actual.all().begin(), actual.all().end() - 1);  // the last token is never computed
   }
   result.num_evicted += warm.num_evicted() - evicted_before;

@@ -27,16 +27,16 @@ constexpr CachePrice kHourPrice = {2.0, 0.1}, kFreeWrites = {1.0, 0.1};
 
 struct PromptOptions {
   ServingOptions serving;
-  std::string prefix_cache = "on", cache_mode = "automatic", compare;
+  std::string cache_mode = "automatic", compare;
   std::filesystem::path compare_file;
   double ttl = 300.0, think_time = 60.0;  // seconds
   int min_prompt = 0, load_length = 0;    // tokens; 0: a block; as the device allows
   CachePrice price;
 
   void add_to(CommandLine& line) {
+    serving.prefix_cache = "on";
     serving.token_budget = kLoadLength;
     serving.add_to(line);
-    line.add("--prefix-cache", &prefix_cache, {"on", "off"}, "whether prompts are cached at all");
     line.add("--cache-mode", &cache_mode, {"automatic", "breakpoints"}, "what of a prompt: all, or up to breakpoints");
     line.add("--ttl", &ttl, 0.0, 1e9, "seconds for which a prompt is kept that nobody reads");
     line.add("--think-time", &think_time, 0.0, 1e9, "seconds that pass between two turns of a chat");
@@ -130,6 +130,7 @@ void add_loads(Report& report, const Setup& setup, const std::vector<LoadCompari
       .set("cached_tokens", usage.cached_tokens)
       .set("written_tokens", usage.written_tokens)
       .set("fresh_tokens", usage.fresh_tokens)
+      .set("prompt_tokens", usage.prompt_tokens())
       .set("predicted_cached_tokens", sum.predicted_cached_tokens)
       .set("hit_rate", sum.hit_rate())
       .set("bytes_not_computed", usage.cached_tokens * bytes_per_token)
@@ -166,7 +167,7 @@ Services start_services(const Setup& setup, const SecondsClock& clock, Engine::O
   const AttendFn attend = setup.model().ops().attend;
   Services services;
   services.cold = std::make_unique<PromptService>(setup.loaded, params, attend);
-  if (asked.prefix_cache == "on") {
+  if (asked.serving.prefix_cache == "on") {
     params.rules = CacheRules{.automatic = asked.cache_mode == "automatic",
                               .min_tokens = asked.min_prompt == 0 ? block_size : asked.min_prompt,
                               .ttl_seconds = asked.ttl,
@@ -197,7 +198,7 @@ std::vector<LoadComparison> run_loads(const Setup& setup, Services& services, co
 bool is_right(const Setup& setup, const TtftProbe& probe, const std::vector<LoadComparison>& loads) {
   const LoadComparison sum = sum_of(loads);
   const bool hits = sum.usage.cached_tokens > 0 || sum.predicted_cached_tokens == 0;
-  return probe.same && sum.num_same == sum.num_requests && (hits || setup.prompt_options.prefix_cache == "off");
+  return probe.same && sum.num_same == sum.num_requests && (hits || setup.prompt_options.serving.prefix_cache == "off");
 }
 
 int run(int argc, const char* const* argv) {
@@ -251,7 +252,7 @@ int run(int argc, const char* const* argv) {
                         predict_decode_ms(setup.model(), rates, prompt_len, generated));
   report.details().set("block_size", prompt_options.serving.block_size);
   report.details().set("num_blocks", services.warm->cache().pool().num_blocks());
-  report.details().set("prefix_cache", prompt_options.prefix_cache);
+  report.details().set("prefix_cache", prompt_options.serving.prefix_cache);
   add_probe(report, setup, rates, probe);
   add_loads(report, setup, loads);
   report.compare(naive.token_ids, naive.top_gaps);

@@ -30,12 +30,21 @@ size_t count_hits(const std::vector<int32_t>& first, const std::vector<int32_t>&
   return cache.match(second, "").size();
 }
 
-Parting find_parting(const PrefixComparison& c) {
+// The bytes of text for which a prompt's first `count` tokens stand.
+size_t count_bytes(const PrefixComparison& c, int prompt, size_t count, const Tokenizer& tokenizer) {
+  const std::vector<int32_t>& tokens = c.tokens[prompt];
+  return count_common(tokenizer.decode({tokens.begin(), tokens.begin() + static_cast<long>(count)}), c.texts[prompt]);
+}
+
+Parting find_parting(const PrefixComparison& c, const Tokenizer& tokenizer) {
   const bool first_ends = c.common_tokens == c.tokens[0].size(), second_ends = c.common_tokens == c.tokens[1].size();
   if (first_ends && second_ends) return Parting::nowhere;
   if (first_ends) return Parting::first_ends;
   if (second_ends) return Parting::second_ends;
-  return c.common_token_bytes < c.common_bytes ? Parting::seam : Parting::text;
+  // One of the tokens that differ stands for text that is the same in both.
+  const size_t next = c.common_tokens + 1;
+  const size_t end = std::min(count_bytes(c, 0, next, tokenizer), count_bytes(c, 1, next, tokenizer));
+  return end <= c.common_bytes ? Parting::seam : Parting::text;
 }
 
 // Some bytes of text on one line, in quotes, whole characters only.
@@ -85,8 +94,7 @@ PrefixComparison compare_prompts(const Tokenizer& tokenizer, std::string_view fi
     --c.common_bytes;
   }
   c.common_tokens = count_common(c.tokens[0], c.tokens[1]);
-  const std::vector<int32_t> common(c.tokens[0].begin(), c.tokens[0].begin() + static_cast<long>(c.common_tokens));
-  c.common_token_bytes = count_common(tokenizer.decode(common), c.texts[0]);
+  c.common_token_bytes = count_bytes(c, 0, c.common_tokens, tokenizer);
   const size_t shorter = std::min(c.tokens[0].size(), c.tokens[1].size());
   while (c.common_tokens + c.common_tail < shorter && c.tokens[0].end()[-1 - static_cast<long>(c.common_tail)] ==
                                                           c.tokens[1].end()[-1 - static_cast<long>(c.common_tail)]) {
@@ -94,7 +102,7 @@ PrefixComparison compare_prompts(const Tokenizer& tokenizer, std::string_view fi
   }
   c.hit_blocks = count_hits(c.tokens[0], c.tokens[1], block_size);
   c.num_blocks = c.tokens[1].size() / static_cast<size_t>(block_size);
-  c.parting = find_parting(c);
+  c.parting = find_parting(c, tokenizer);
   return c;
 }
 // endregion

@@ -14,7 +14,7 @@ enum class Parting {
   first_ends,   // the second goes on where the first ends
   second_ends,  // the other way round
   text,         // their texts part
-  seam,         // their tokens part where their texts still agree
+  seam,         // their tokens part where their texts still agree: a token ends in one and goes on in the other
 };
 
 struct PrefixComparison {

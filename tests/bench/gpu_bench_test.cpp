@@ -123,10 +123,12 @@ TEST_P(GpuBenchTest, Grouped) {
 
 TEST_P(GpuBenchTest, Model) {
   const std::string model = folder / "tiny";
-  write_tiny_model(model, tiny_config("llama"), 1, "gpt2");
+  ModelConfig config = tiny_config("llama");
+  config.vocab_size = 512;  // as many as the tokenizer has
+  write_tiny_model(model, config, 1, "gpt2");
   for (const char* dtype : {"f32", "bf16"}) {
     const Json json = run({"--part", "model", "--model", model, "--dtype", dtype});
-    for (const char* list : {"decode", "prefill", "naive", "loading"}) {
+    for (const char* list : {"decode", "prefill", "naive", "loading", "prompt_cache"}) {
       ASSERT_EQ(json.at(list).size(), 1u) << list;
       EXPECT_EQ(json.at(list).at(0).at("model").string(), model);
       EXPECT_EQ(json.at(list).at(0).at("dtype").string(), dtype);
@@ -138,6 +140,12 @@ TEST_P(GpuBenchTest, Model) {
     EXPECT_GT(decode.at("bytes_per_token").number(), json.at("loading").at(0).at("bytes_per_step").number());
     expect_summary(json.at("prefill").at(0).at("ttft_ms"));
     expect_summary(json.at("naive").at(0).at("tokens_per_second"));
+    const Json prompt = json.at("prompt_cache").at(0);
+    EXPECT_EQ(prompt.at("prompt_len").integer(), 11);
+    EXPECT_EQ(prompt.at("cached_tokens").integer(), 8);
+    for (const char* times : {"cold_ttft_ms", "warm_ttft_ms", "cold_step_ms", "warm_step_ms"}) {
+      expect_summary(prompt.at(times));
+    }
   }
 }
 

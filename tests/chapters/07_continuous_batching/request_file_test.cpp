@@ -53,7 +53,7 @@ TEST_F(RequestFile, EveryFieldIsRead) {
       read(R"(
 {"id": "a", "arrival_step": 3, "prompt_token_ids": [5, 511], "max_tokens": 7, "temperature": 0.5, "top_k": 4,)"
            R"( "top_p": 0.75, "seed": 11, "priority": -2, "stop": ["x", "yz"],)"
-           R"( "stop_token_ids": [8], "ignore_eos": true, "salt": "s", "cancel_step": 3}
+           R"( "stop_token_ids": [8], "ignore_eos": true, "salt": "s", "cancel_step": 3, "breakpoints": [1, 2]}
 
 {"id": "b", "prompt": "c", "stop": "once", "cancel_step": null})"
            "\r\n");
@@ -72,6 +72,7 @@ TEST_F(RequestFile, EveryFieldIsRead) {
   EXPECT_TRUE(a.params.ignore_eos);
   EXPECT_EQ(a.salt, "s");
   EXPECT_EQ(a.cancel_step, 3);
+  EXPECT_EQ(a.breakpoints, (std::vector<int32_t>{1, 2}));
   EXPECT_EQ(requests[1].stop, (std::vector<std::string>{"once"}));
 }
 
@@ -79,7 +80,8 @@ TEST_F(RequestFile, MistakesNameTheLineTheFieldAndTheFix) {
   EXPECT_EQ(
       refused(R"({"id": "b", "prompt": "x", "max_token": 3})"),
       "\"max_token\" is no field of a request; the fields are id, arrival_step, prompt, prompt_token_ids, "
-      "max_tokens, temperature, top_k, top_p, seed, priority, stop, stop_token_ids, ignore_eos, salt, cancel_step");
+      "max_tokens, temperature, top_k, top_p, seed, priority, stop, stop_token_ids, ignore_eos, salt, cancel_step, "
+      "breakpoints");
   EXPECT_EQ(refused(R"({"id": "a", "prompt": "x"})"), "id is \"a\", as in line 1; give each request a name of its own");
   EXPECT_EQ(refused(R"({"id": "", "prompt": "x"})"), "id is empty; give each request a name of its own");
   EXPECT_EQ(refused(R"({"prompt": "x"})"), path.string() + ", line 2 lacks the field \"id\"; add it");
@@ -96,6 +98,10 @@ TEST_F(RequestFile, MistakesNameTheLineTheFieldAndTheFix) {
   EXPECT_EQ(refused(R"({"id": "b", "prompt": "x", "ignore_eos": 1})"), "ignore_eos is 1, but must be true or false");
   EXPECT_EQ(refused(R"({"id": "b", "prompt": "x", "arrival_step": 5, "cancel_step": 4})"),
             "cancel_step is 4, but must be an integer from 5 to 1099511627776");
+  EXPECT_EQ(refused(R"({"id": "b", "prompt_token_ids": [1, 2], "breakpoints": [1, 3]})"),
+            "breakpoints[1] is 3, but must be an integer from 1 to 2");
+  EXPECT_EQ(refused(R"({"id": "b", "prompt": "x", "breakpoints": [1, 1, 1, 1, 1]})"),
+            "breakpoints has 5 of them, but at most 4 are allowed; leave some out");
   EXPECT_EQ(refused(R"({"id": "b", "prompt": "x", "stop": ["a", ""]})"),
             "stop[1] is empty; give a string of at least one character");
   EXPECT_EQ(refused("[1]"), "is no object; give one request a line, such as {\"id\": \"a\", \"prompt\": \"Once\"}");

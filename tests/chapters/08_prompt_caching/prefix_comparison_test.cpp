@@ -50,6 +50,8 @@ TEST_F(PrefixComparisons, ASpaceAtASeam) {
   EXPECT_EQ(c.common_token_bytes, 13u);
   EXPECT_EQ(c.common_tokens, c.tokens[0].size() - 1);
   EXPECT_TRUE(explains(c, "agree for 1 byte more")) << explain(c);
+  EXPECT_EQ(compare("Tom had a red kite", "Tom had a red ").parting, Parting::seam) << "either way";
+  EXPECT_EQ(compare("Tom had a red kite", "Tom had a red ball").parting, Parting::text) << "the space is the word's";
   const PrefixComparison mended = compare("Tom had a red", "Tom had a red kite");
   EXPECT_EQ(mended.parting, Parting::first_ends);
   EXPECT_EQ(mended.common_tokens, mended.tokens[0].size());

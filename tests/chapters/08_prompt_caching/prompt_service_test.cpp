@@ -122,6 +122,15 @@ TEST_F(PromptServices, LoadsColdAndWarm) {
   EXPECT_EQ(compare_load(chat, cold, warm, [&] { now += 301.0; }).usage.cached_tokens, 0);
 }
 
+// Two services that do not agree: here because they have two models.
+TEST_F(PromptServices, ADifferenceIsFound) {
+  const LoadedModel other = {"other", tiny_transformer(tiny_config("llama"), 4), nullptr};
+  const ServiceParams params{64, 4, {48, INT32_MAX, 8}};
+  PromptService cold(other, params, attend()), warm(model, params, attend());
+  EXPECT_EQ(compare_load(make_assistant_loads(model, 48)[0], cold, warm, [] {}).num_same, 0);
+  EXPECT_FALSE(probe_ttft(model, cold, warm, 19, 3, 1).same);
+}
+
 class PromptServicesOn : public PromptServices, public testing::WithParamInterface<Device> {
  protected:
   void SetUp() override {

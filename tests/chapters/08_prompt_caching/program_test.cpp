@@ -1,0 +1,176 @@
+// The program, run as a user runs it.
+#include <gtest/gtest.h>
+
+#include <sstream>
+
+#include "tests/support/gpu_device.h"
+#include "tests/support/process.h"
+#include "tests/support/tiny_model.h"
+
+namespace llm {
+namespace {
+
+using Words = std::vector<std::string>;
+
+class Program : public testing::Test {
+ protected:
+  static void SetUpTestSuite() {
+    ModelConfig config = tiny_config("llama");
+    config.vocab_size = 512;
+    model = temporary_root() / "tiny";
+    write_tiny_model(model, config, 1, "gpt2");
+  }
+  void SetUp() override { folder = temporary_folder(); }
+
+  Outcome run(Words more, const std::string& program = CHAPTER_08_PROGRAM) const {
+    more.insert(more.end(), {"--model", model, "--max-tokens", "9", "--ignore-eos"});
+    return run_process(program, more);
+  }
+  Json details_of(Words more, int code = 0) const {
+    more.insert(more.end(), {"--json", file("j")});
+    const Outcome outcome = run(more);
+    EXPECT_EQ(outcome.code, code) << outcome.out << outcome.err;
+    return Json::parse_file(file("j")).at("details");
+  }
+  void expect_refusal(const Words& more, const std::string& part) const {
+    const Outcome outcome = run(more);
+    EXPECT_EQ(outcome.code, 2) << outcome.err;
+    EXPECT_NE(outcome.err.find(part), std::string::npos) << outcome.err;
+    EXPECT_EQ(outcome.err.find('\n'), outcome.err.size() - 1) << outcome.err;
+  }
+  std::string file(const char* name) const { return folder / name; }
+
+  inline static std::string model;
+  std::filesystem::path folder;
+};
+
+TEST_F(Program, Runs) {
+  const Outcome outcome = run({"--tokens", "70,71", "--block-size", "4", "--json", file("j"), "--trace", file("t"),
+                               "--results", file("r"), "--step-log", file("s")});
+  ASSERT_EQ(outcome.code, 0) << outcome.out << outcome.err;
+  EXPECT_NE(outcome.out.find("\n  same output as chapter 1: yes"), std::string::npos) << outcome.out;
+  EXPECT_NE(outcome.out.find("\n  agent with tools "), std::string::npos) << outcome.out;
+  EXPECT_NE(outcome.out.find("\n  a space at a seam "), std::string::npos) << outcome.out;
+  const Json json = Json::parse_file(file("j")), details = json.at("details");
+  EXPECT_EQ(json.at("chapter").integer(), 8);
+  EXPECT_EQ(json.at("kv_bytes").integer(), 3 * 4 * 2 * 2 * 2 * 6 * 4) << "10 tokens in blocks of 4";
+  EXPECT_EQ(details.at("num_blocks").integer(), 4 * 12);
+  EXPECT_EQ(details.at("probe_prompt_tokens").integer(), 36);
+  EXPECT_EQ(details.at("probe_cached_tokens").integer(), 32);
+  EXPECT_GT(details.at("ttft_ms_cold").number(), 0.0);
+  EXPECT_GT(details.at("ttft_ms_warm").number(), 0.0);
+  // 21 prompts of five loads; what was cached, written and computed afresh is all of them.
+  const int64_t cached = details.at("cached_tokens").integer(), written = details.at("written_tokens").integer();
+  const int64_t fresh = details.at("fresh_tokens").integer();
+  EXPECT_EQ(details.at("prompt_tokens").integer(), cached + written + fresh);
+  EXPECT_GT(cached, 300);
+  EXPECT_LE(cached, details.at("predicted_cached_tokens").integer()) << "evictions cost some";
+  EXPECT_DOUBLE_EQ(details.at("hit_rate").number(),
+                   static_cast<double>(cached) / static_cast<double>(cached + written + fresh));
+  EXPECT_DOUBLE_EQ(details.at("price").number(), (0.1 * static_cast<double>(cached) +
+                                                  1.25 * static_cast<double>(written) + static_cast<double>(fresh)) /
+                                                     static_cast<double>(cached + written + fresh));
+  EXPECT_EQ(details.at("bytes_not_computed").integer(), cached * 2 * 2 * 2 * 6 * 4);
+  EXPECT_GT(details.at("evictions").integer(), 0);
+  EXPECT_EQ(details.at("requests").integer(), 21);
+  EXPECT_TRUE(details.at("requests_same_output").boolean());
+  EXPECT_EQ(details.at("loads").size(), 5u);
+  EXPECT_EQ(details.at("loads").at(4).at("cached_tokens").integer(), 0) << "nothing in common";
+  EXPECT_GT(Json::parse_file(file("t")).at("traceEvents").size(), 9u);
+  // The text, the probe's 6 and the loads' 21 requests.
+  const std::string results = read_file(file("r"));
+  EXPECT_EQ(std::count(results.begin(), results.end(), '\n'), 28);
+  EXPECT_NE(read_file(file("s")).find("\"free_blocks\""), std::string::npos);
+}
+
+TEST_F(Program, WithoutACacheAndWithOtherRules) {
+  const Json off = details_of({"--tokens", "3", "--block-size", "4", "--prefix-cache", "off"});
+  EXPECT_EQ(off.at("cached_tokens").integer(), 0);
+  EXPECT_EQ(off.at("written_tokens").integer(), 0);
+  EXPECT_DOUBLE_EQ(off.at("price").number(), 1.0);
+  const Json on = details_of({"--tokens", "3", "--block-size", "4"});
+  const Json breakpoints = details_of({"--tokens", "3", "--block-size", "4", "--cache-mode", "breakpoints"});
+  EXPECT_GT(breakpoints.at("cached_tokens").integer(), 0);
+  EXPECT_LE(breakpoints.at("cached_tokens").integer(), on.at("cached_tokens").integer());
+  const Json impatient = details_of({"--tokens", "3", "--block-size", "4", "--ttl", "59"});
+  EXPECT_LT(impatient.at("cached_tokens").integer(), on.at("cached_tokens").integer()) << "a minute between turns";
+  const Json large = details_of({"--tokens", "3", "--block-size", "4", "--min-prompt", "40"});
+  EXPECT_GT(large.at("requests_too_short").integer(), 0);
+  for (const Words& more :
+       {Words{"--dtype", "bf16"}, {"--temperature", "1.3", "--seed", "4"}, {"--token-budget", "7"}}) {
+    Words arguments = {"--tokens", "3,4,5", "--block-size", "2"};
+    arguments.insert(arguments.end(), more.begin(), more.end());
+    EXPECT_GT(details_of(arguments).at("cached_tokens").integer(), 0) << more[0];
+  }
+}
+
+TEST_F(Program, ServesAFileOfRequests) {
+  write_file(file("requests.jsonl"),
+             R"({"id": "a", "prompt_token_ids": [1,2,3,4,5,6,7,8,9]}
+{"id": "b", "arrival_step": 3, "prompt_token_ids": [1,2,3,4,5,6,7,8,10,11]}
+{"id": "c", "arrival_step": 3, "prompt_token_ids": [1,2,3,4,5,6,7,8,10,11], "salt": "another"}
+)");
+  const Json details =
+      details_of({"--tokens", "3", "--block-size", "4", "--requests", file("requests.jsonl"), "--results", file("r")});
+  EXPECT_EQ(details.at("requests").integer(), 3);
+  EXPECT_EQ(details.at("cached_tokens").integer(), 8);
+  EXPECT_EQ(details.at("predicted_cached_tokens").integer(), 8);
+  const std::string results = read_file(file("r"));
+  EXPECT_NE(results.find("\"cached_tokens\":8"), std::string::npos) << results;
+}
+
+TEST_F(Program, ComparesTwoPrompts) {
+  write_file(file("second"), "red ball");
+  const Outcome outcome = run({"--prompt", "red kite", "--compare-file", file("second"), "--block-size", "1"});
+  ASSERT_EQ(outcome.code, 0) << outcome.err;
+  EXPECT_TRUE(outcome.out.starts_with("  text:   4 bytes agree, of 8 and 8\n    \"red \", then\n      \"kite\"\n"))
+      << outcome.out;
+  EXPECT_NE(outcome.out.find("\n  blocks: "), std::string::npos) << outcome.out;
+  EXPECT_EQ(outcome.out.find("time to first token"), std::string::npos) << "and runs nothing";
+}
+
+// Every word of chapter 1's is compared.
+TEST_F(Program, FindsADifference) {
+  ASSERT_EQ(run({"--tokens", "3,4", "--json", file("one")}, CHAPTER_01_PROGRAM).code, 0);
+  Json one = Json::parse_file(file("one"));
+  std::vector<int32_t> ids;
+  one.at("token_ids").for_each([&](const Json& id) { ids.push_back(static_cast<int32_t>(id.integer())); });
+  ids[8] = (ids[8] + 1) % 512;
+  one.set("token_ids", Json::integers(ids));
+  write_file(file("one"), one.dump());
+  EXPECT_EQ(run({"--tokens", "3,4", "--reference", file("one")}).code, 1);
+}
+
+TEST_F(Program, OnTheSimulator) {
+  LLM_SKIP_WITHOUT(Device::simt);
+  const Outcome outcome =
+      run_process(CHAPTER_08_PROGRAM, {"--model", model, "--tokens", "3", "--max-tokens", "2", "--device", "simt",
+                                       "--block-size", "1", "--load-length", "5"});
+  EXPECT_EQ(outcome.code, 0) << outcome.out << outcome.err;
+  EXPECT_EQ(outcome.out.find("nan"), std::string::npos) << outcome.out;
+}
+
+TEST_F(Program, OneTokenOnly) {
+  const Outcome outcome = run_process(CHAPTER_08_PROGRAM, {"--model", model, "--tokens", "3", "--max-tokens", "1"});
+  EXPECT_EQ(outcome.code, 0) << outcome.err;
+  EXPECT_EQ(outcome.out.find("nan"), std::string::npos) << outcome.out;
+}
+
+TEST_F(Program, BadInput) {
+  expect_refusal({"--block-size", "12"}, "--block-size is 12, but must be a power of two");
+  expect_refusal({"--prefix-cache", "maybe"}, "--prefix-cache is \"maybe\"");
+  expect_refusal({"--ttl", "-1"}, "--ttl is \"-1\"");
+  expect_refusal({"--read-price", "1"}, "--read-price is \"1\"");
+  expect_refusal({"--scheduler", "static"}, "--scheduler is static, but a static batch has no prompt cache");
+  expect_refusal({"--tokens", "3", "--num-blocks", "2"},
+                 "--num-blocks is 2, but the longest text takes 3 blocks of 16 tokens");
+  expect_refusal({"--compare-file", file("nowhere")}, "nowhere: no such file");
+  expect_refusal({"--requests", file("nowhere")}, "nowhere: no such file");
+  const Outcome outcome = run_process(CHAPTER_08_PROGRAM, {"--model", "random:llama2c-15m", "--compare", "x"});
+  EXPECT_EQ(outcome.code, 2);
+  EXPECT_NE(outcome.err.find("--compare is text, but random:llama2c-15m has no tokenizer"), std::string::npos)
+      << outcome.err;
+}
+
+}  // namespace
+}  // namespace llm
