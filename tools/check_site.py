@@ -214,6 +214,11 @@ class Player:
                 self.complain(f'"{title}" shows {shown} finished requests where there are {wanted}')
             return
         events = json.loads(file)["traceEvents"]
+        steps = {event["args"]["step"] for event in events if event["ph"] == "X" and "tokens" in event["args"]}
+        if steps:  # a row a slot
+            if self.num_steps() != len(steps):
+                self.complain(f'"{title}" has {self.num_steps()} steps where the file has {len(steps)}')
+            return
         rows = sorted({event["tid"] for event in events if event["ph"] == "X"})
         bars = [event["args"] for event in events if event["ph"] == "X" and event["tid"] == rows[track]]
         said, tables, copies = {}, {}, 0

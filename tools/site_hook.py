@@ -69,7 +69,7 @@ def on_config(config):
     chapters = [{title_of(path): name} for name, path in pages.items() if name[0].isdigit()]
     rest = {"See it run": "see-it-run.md", "Read the code": "reading.md", "Devices": "devices.md",
             "Architecture": "architecture.md", "Glossary": "glossary.md"}
-    config.nav = [{"Token by Token": "index.md"}, {"Chapters": chapters},
+    config.nav = [{"Start here": "index.md"}, {"Chapters": chapters},
                   {"Around them": [{title: name} for title, name in rest.items()]}]
     return config
 
@@ -137,6 +137,11 @@ def fold(match):
     lines = [line[3:] if inside else line for line in body.strip("\n").split("\n")]
     folded = "\n".join(f"{indent}    {line}" if line.strip() else "" for line in lines)
     return f'\n{indent}??? note "{summary}"\n\n{folded}\n'
+
+
+def on_page_content(html, **_):
+    """A path in a table may be broken after its folders."""
+    return re.sub(r"<td[^>]*>.*?</td>", lambda cell: re.sub(r"(?<=[\w])/(?=[^<>]*</code>)", "/<wbr>", cell[0]), html, flags=re.DOTALL)
 
 
 def on_post_page(output, page, **_):

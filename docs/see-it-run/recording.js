@@ -1,6 +1,6 @@
 // Reads what the programs write into one form. A recording has tracks, a track has steps, and a step is
 //
-//   { name, ms, sequences: [{ id, ... }], blockSize, numBlocks, freeBlocks, waiting, preempted, finished }
+//   { name, ms, sequences: [{ id, ... }], blockSize, numBlocks, freeBlocks, waiting, preempted, finished, left }
 //
 // where all but `sequences` may be null, and so may all of a sequence's fields but its id:
 //
@@ -14,12 +14,12 @@ export class RecordingError extends Error {}
 // files: [{ name, text }], opened together: a trace, or a step log with or without the results of the same run.
 export function readRecording(files) {
   const tracks = [];
-  const results = new Map();
+  const results = new Map(); // by id; a list, for an id may come again when its request has ended
   for (const { name, text } of files) {
     const records = parse(name, text);
     if (records.events) tracks.push(...readTrace(name, records.events));
     else if (records.lines[0].scheduled) tracks.push(readStepLog(name, records.lines));
-    else if ("finish_reason" in records.lines[0]) for (const line of records.lines) results.set(String(line.id), line);
+    else if ("finish_reason" in records.lines[0]) for (const line of records.lines) push(results, String(line.id), line);
     else throw new RecordingError(`${name} is neither a --trace nor a --step-log file.`);
   }
   const played = tracks.filter((track) => track.steps.length > 0);
@@ -30,8 +30,13 @@ export function readRecording(files) {
   return { tracks: played, results };
 }
 
-const NOTHING = { ms: null, blockSize: null, numBlocks: null, freeBlocks: null, waiting: null, preempted: null, finished: null };
+const NOTHING = { ms: null, blockSize: null, numBlocks: null, freeBlocks: null, waiting: null, preempted: null, finished: null, left: null };
 const NOBODY = { prompt: null, text: null, fed: null, length: null, blocks: null, cached: null, drafted: null, accepted: null };
+
+function push(map, key, value) {
+  if (!map.has(key)) map.set(key, []);
+  map.get(key).push(value);
+}
 
 function parse(name, text) {
   try {
@@ -82,6 +87,7 @@ function readBar(row, { name, dur, args = {} }) {
   const sequences = (args.sequences ?? [{ id: row, ...args }]).map(readSequence);
   if (args.prompt !== undefined) for (const sequence of sequences) sequence.prompt ??= args.prompt;
   return {
+    ...NOTHING,
     name,
     ms: dur / 1000,
     sequences,
@@ -117,7 +123,13 @@ function readSlots(name, bars) {
     const id = what.slice(0, what.lastIndexOf(" "));
     steps.get(args.step).sequences.push({ ...NOBODY, id, slot, fed: args.tokens, length: args.context ?? null });
   }
-  return { name, steps: [...steps.values()], served: true };
+  // Who is missing from a step has left; whether it ended or was preempted, such a file does not say.
+  const inOrder = [...steps.values()];
+  inOrder.slice(1).forEach(({ sequences }, i) => {
+    const present = new Set(sequences.map((s) => s.id));
+    inOrder[i].left = inOrder[i].sequences.map((s) => s.id).filter((id) => !present.has(id));
+  });
+  return { name, steps: inOrder, served: true };
 }
 
 // ---- --step-log: one line a step ----
@@ -125,15 +137,14 @@ function readSlots(name, bars) {
 function readStepLog(name, lines) {
   const most = Math.max(...lines.map((line) => line.free_blocks ?? 0));
   const steps = lines.map((line) => ({
+    ...NOTHING,
     name: `step ${line.step}`,
-    ms: null,
     sequences: Object.entries(line.scheduled ?? {}).map(([id, fed]) => ({
       ...NOBODY,
       id,
       fed,
       cached: line.cached_tokens?.[id] ?? null,
     })),
-    blockSize: null,
     numBlocks: most, // none is in use before the first step or after the last
     freeBlocks: line.free_blocks ?? null,
     waiting: idsOf(line.waiting),

@@ -11,6 +11,7 @@ export class Replay {
     this.index = -1; // of the last step that was played; -1: before the first
     this.sequences = new Map(); // by id, in the order in which they came
     this.slots = []; // of ids; null where a slot is empty. Who finishes in a step leaves with the next one.
+    this.finished = []; // sequences as they ended
     this.step = null;
     this.copies = []; // of this step: { id, from, to }
   }
@@ -23,19 +24,23 @@ export class Replay {
   }
 
   play(step) {
-    for (const id of listOf(this.step?.finished)) this.leave(id);
+    for (const id of [...listOf(this.step?.finished), ...listOf(this.step?.left)]) this.leave(id);
     for (const id of listOf(step.preempted)) this.preempt(id);
     this.step = step;
     this.copies = [];
     for (const sequence of this.sequences.values()) sequence.fed = 0;
     for (const part of step.sequences) this.advance(this.sequence(part.id), part);
-    for (const id of listOf(step.finished)) this.sequence(id).status = "finished";
+    for (const id of listOf(step.left)) this.sequence(id).status = "left";
+    for (const id of listOf(step.finished)) {
+      this.sequence(id).status = "finished";
+      this.finished.push({ ...this.sequence(id) });
+    }
   }
 
   sequence(id) {
     if (!this.sequences.has(id)) {
       this.sequences.set(id, { id, prompt: "", pieces: [], blocks: [], fed: 0, total: 0, length: null, cached: null,
-                               drafted: null, accepted: null, preemptions: 0, status: "waiting", last: -1 });
+                               drafted: null, accepted: null, preemptions: 0, status: "waiting", life: 0, last: -1 });
     }
     return this.sequences.get(id);
   }
@@ -70,6 +75,7 @@ export class Replay {
 
   // Into a slot that the file names, or the first empty one.
   join(sequence, named) {
+    if (sequence.status === "finished") Object.assign(sequence, { life: sequence.life + 1, total: 0, pieces: [], cached: null });
     sequence.status = "running";
     const empty = this.slots.indexOf(null);
     const slot = named ?? (empty < 0 ? this.slots.length : empty);

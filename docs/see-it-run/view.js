@@ -88,7 +88,7 @@ export class View {
   }
 
   running() {
-    return [...this.replay.sequences.values()].filter((s) => s.status === "running");
+    return this.replay.slots.filter((id) => id !== null);
   }
 
   // ---- text: tokens as they came ----
@@ -177,17 +177,20 @@ export class View {
   drawServed(body) {
     const { step, slots, sequences, steps, index } = this.replay;
     if (!step) return body.replaceChildren();
+    const hits = [...this.results.values()].flat().some((result) => result.cached_tokens > 0);
+    const names = ["slot", "request", "computes", "in all", ...(hits ? ["from the cache"] : [])];
     const rows = slots.map((id, slot) => {
       const s = id === null ? null : sequences.get(id);
       const what = !s ? "empty" : s.fed > 1 ? `${count(s.fed, "token")} of its prompt` : s.fed === 1 ? "1 token" : "nothing in this step";
-      return element("tr", {}, element("td", {}, String(slot)), element("td", {}, s ? this.chip(id) : ""),
-                     element("td", {}, what), element("td", {}, s ? s.total.toLocaleString("en-US") : ""));
+      const cached = s ? this.resultOf(s)?.cached_tokens : null;
+      const cells = [String(slot), s ? this.chip(id) : "", what, s ? s.total.toLocaleString("en-US") : "", cached ? String(cached) : ""];
+      return element("tr", {}, ...cells.slice(0, names.length).map((cell) => element("td", {}, cell)));
     });
     const table = element("table", { class: "run-slots" },
-                          element("thead", {}, element("tr", {}, ...["slot", "request", "computes", "in all"].map((h) => element("th", {}, h)))),
+                          element("thead", {}, element("tr", {}, ...names.map((h) => element("th", {}, h)))),
                           element("tbody", {}, ...rows));
     const evicted = [...sequences.values()].filter((s) => s.status === "preempted").map((s) => s.id);
-    const done = [...sequences.values()].filter((s) => s.status === "finished");
+    const done = this.replay.finished;
     const preempted = steps.slice(0, index + 1).reduce((sum, s) => sum + (Array.isArray(s.preempted) ? s.preempted.length : s.preempted ?? 0), 0);
     body.replaceChildren(
       element("div", { class: "run-scroll" }, table),
@@ -205,8 +208,12 @@ export class View {
     return element("p", { class: "run-line" }, `${what}: ${howMany} `, list.length > shown.length ? "… " : "", ...shown.map((id) => this.chip(id)));
   }
 
+  resultOf(sequence) {
+    return this.results.get(sequence.id)?.[sequence.life];
+  }
+
   result(sequence) {
-    const result = this.results.get(sequence.id);
+    const result = this.resultOf(sequence);
     if (!result) return null;
     const notes = [result.finish_reason];
     if (result.cached_tokens) notes.push(`${count(result.cached_tokens, "token")} from the cache`);
@@ -225,7 +232,9 @@ export class View {
       svg.append(shape("rect", { x: `${x}%`, y: slot * 16 + 1, width: `${width}%`, height: 14, fill: this.color(id), opacity: prompt ? 1 : 0.75 },
                        shape("title", {}, `${id}: steps ${from + 1} to ${to}`)));
       if (prompt) svg.append(shape("rect", { x: `${x}%`, y: slot * 16 + 11, width: `${width}%`, height: 4, class: "run-prefill" }));
-      if (width > 3 && id.length < 8) svg.append(shape("text", { x: `${x + 0.4}%`, y: slot * 16 + 12, class: "run-label" }, id));
+      const inside = shape("svg", { x: `${x}%`, y: slot * 16, width: `${width}%`, height: 16 }); // cuts its label
+      if (width > 2) inside.append(shape("text", { x: 3, y: 12, class: "run-label" }, id));
+      svg.append(inside);
     }
     return { svg, note: "Each color is a request; a light line below it marks steps that pass more than one token of it." };
   }
