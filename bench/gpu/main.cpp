@@ -1,6 +1,8 @@
 // bench_gpu --part PART: one part of what bench/gpu/measure gathers.
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "bench/gpu/bench_gpu.h"
 #include "common/program/command_line.h"
 #include "common/program/options.h"

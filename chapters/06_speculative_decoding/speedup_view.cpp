@@ -9,8 +9,6 @@
 
 namespace llm {
 
-std::string format_share(double share) { return std::isnan(share) ? "" : fmt::format("{:.1f}%", 100.0 * share); }
-
 std::string draw_acceptance(const RoundCounts& counts) {
   constexpr double kWidth = 40.0;
   std::string lines;

@@ -8,8 +8,6 @@
 
 namespace llm {
 
-std::string format_share(double share);  // "81.2%"; "" for NaN
-
 // A line a position, its share as a bar.
 std::string draw_acceptance(const RoundCounts& counts);
 
