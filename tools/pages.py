@@ -31,6 +31,7 @@ from pathlib import Path
 import glossary
 import plot
 from results import FORMATS, NOT_MEASURED, PageError, Results, evaluate, format_ms, read_text
+import tables_speculation  # noqa: F401, its tables join the others
 from tables import TABLES
 
 SKIPPED_FOLDERS = {"build", "third_party", "corpus", "node_modules"}

@@ -36,6 +36,7 @@ bool ModelDrafter::step(std::span<const DraftRequest> requests, std::vector<Draf
     const auto fed = static_cast<int64_t>(context.size() + drafted.size());
     if (std::ssize(drafted) >= max_tokens || fed > model_.config().context_length) continue;
     const int32_t known = length(id);
+    require(known < fed, "sequence {} has {} tokens, but the draft model knows {}", id, fed, known);
     const std::span<const int32_t> unseen =
         drafted.empty() ? context.subspan(static_cast<size_t>(known)) : std::span(drafted).last(1);
     batch_.add(id, unseen, known, LogitRows::last);

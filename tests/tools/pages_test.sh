@@ -241,6 +241,33 @@ expect "chapter 4's traffic" 0 "changed: " pages update
 expect "chapter 4's traffic" 0 '| `flash_attention_2` | 64 | 32 | 16 | 1.00 kB | 1.10 kB | 2.00 kB | not measured |' cat "$tree/docs/page.md"
 expect "what was only timed" 1 "" grep only_timed "$tree/docs/page.md"
 
+# Chapter 6's tables.
+by_k='[{"k": 4, "acceptance": 0.8, "tokens_per_round": 3.456, "cost_ratio": 0.1, "verify_ratio": 1.5, "speedup": 1.7,
+  "speedup_predicted": 1.81}, {"k": 8, "acceptance": null, "tokens_per_round": 1, "cost_ratio": null, "verify_ratio": null,
+  "speedup": 0.9, "speedup_predicted": null}]'
+printf '{"chapters": [{"chapter": 6, "details": {"by_k": %s, "acceptance_by_position": [0.8, 0.25]}}]}' "$by_k" \
+  >"$tree/bench/results/ladder.json"
+printf '{"details": {"sweep": [{"drafter": "ngram", "temperature": 0.5, "texts": 8, "by_k": %s}]}}' "$by_k" \
+  >"$tree/bench/results/speculative_sweep.json"
+printf '{"details": {"by_k": %s}}' "$by_k" >"$tree/bench/results/speculative_ngram.json"
+printf '{"benchmarks": [{"run_name": "decode/stories/f32/real_time", "tokens_per_second": 100}' >"$tree/bench/results/speed.json"
+for rows in 2 3 4 5 7 9; do
+  printf ', {"run_name": "verify%s/stories/f32/real_time", "tokens_per_second": 200}' $rows
+done >>"$tree/bench/results/speed.json"
+printf ']}' >>"$tree/bench/results/speed.json"
+printf '{"speculation": [{"model": "random:big", "draft_model": "random:small", "dtype": "bf16", "simulated_acceptance": 0.7,
+  "k": 4, "cost_ratio": 0.16, "verify_ratio": 1.1, "speedup": 1.58, "speedup_predicted": 1.6}]}' >"$tree/bench/results/gpu.json"
+page '<!-- table: speculative_k -->' '<!-- /table -->' '<!-- table: speculative_positions -->' '<!-- /table -->' \
+  '<!-- table: speculative_sweep -->' '<!-- /table -->' '<!-- table: speculative_repetition -->' '<!-- /table -->' \
+  '<!-- table: verify_cost -->' '<!-- /table -->' '<!-- table: speculation_gpu -->' '<!-- /table -->'
+expect "chapter 6's tables" 0 "changed: " pages update
+for line in '| 4 | 80.0% | 3.46 | 0.10 | 1.50 | 1.81× | 1.70× |' \
+  '| 8 | not measured | 1.00 | not measured | not measured | not measured | 0.90× |' '| 2 | 25.0% |' \
+  '| ngram | 0.5 | 8 | 4 | 80.0% | 1.50 | 1.81× | 1.70× |' '| 4 | 80.0% | 3.46 | 1.50 | 1.81× | 1.70× |' \
+  '| stories, ours | 1.00 | 1.50 | 2.00 | 2.50 | 3.50 | 4.50 |' '| big, bf16, with small | 0.7 | 4 | 0.16 | 1.10 | 1.60× | 1.58× |'; do
+  expect "chapter 6's tables" 0 "$line" cat "$tree/docs/page.md"
+done
+
 # Chapter 3's tables: counts and shares as they are, times as multiples of the contiguous cache's.
 printf '{"chapters": [{"chapter": 3, "details": {"kv_budget_bytes": 2000, "contiguous": %s, "paged": %s, "samples": %s,
   "endings": %s}}]}' \
