@@ -1,6 +1,7 @@
 // The same requests served twice, with a prompt cache and without: cold beside warm.
 #pragma once
 
+#include <functional>
 #include <map>
 #include <string>
 #include <vector>

@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <memory>
 
 #include "chapters/01_naive_generation/reference.h"
 #include "chapters/02_kv_cache/cached_generation.h"
@@ -38,7 +39,7 @@ struct PromptOptions {
     serving.token_budget = kLoadLength;
     serving.add_to(line);
     line.add("--cache-mode", &cache_mode, {"automatic", "breakpoints"}, "what of a prompt: all, or up to breakpoints");
-    line.add("--ttl", &ttl, 0.0, 1e9, "seconds for which a prompt is kept that nobody reads");
+    line.add("--ttl", &ttl, 1.0, 1e9, "seconds for which a prompt is kept that nobody reads");
     line.add("--think-time", &think_time, 0.0, 1e9, "seconds that pass between two turns of a chat");
     line.add("--min-prompt", &min_prompt, 0, 1 << 20, "tokens below which a prompt is not cached; 0: one block");
     line.add("--write-price", &price.write, 0.0, 100.0, "of a token that is written to the cache; a fresh one costs 1");
@@ -194,11 +195,17 @@ std::vector<LoadComparison> run_loads(const Setup& setup, Services& services, co
   return results;
 }
 
-// Warm and cold say the same, and prompts were found where there were some to find.
+// Warm and cold say the same, and prompts were found where there were some to find; says what is wrong.
 bool is_right(const Setup& setup, const TtftProbe& probe, const std::vector<LoadComparison>& loads) {
   const LoadComparison sum = sum_of(loads);
-  const bool hits = sum.usage.cached_tokens > 0 || sum.predicted_cached_tokens == 0;
-  return probe.same && sum.num_same == sum.num_requests && (hits || setup.prompt_options.serving.prefix_cache == "off");
+  const bool same = probe.same && sum.num_same == sum.num_requests;
+  const bool found = sum.usage.cached_tokens > 0 || sum.predicted_cached_tokens == 0 ||
+                     setup.prompt_options.serving.prefix_cache == "off";
+  if (!same) fmt::print("\na warm answer is another one than the cold one\n");
+  if (!found)
+    fmt::print("\nnothing was found in the cache, though {} tokens had been computed before\n",
+               format_count(sum.predicted_cached_tokens));
+  return same && found;
 }
 
 int run(int argc, const char* const* argv) {
