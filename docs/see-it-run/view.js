@@ -120,7 +120,8 @@ export class View {
     const sequence = [...this.replay.sequences.values()][0];
     if (!sequence) return body.replaceChildren();
     const cells = element("div", {class: "run-cells", "aria-hidden": "true"});
-    const known = sequence.length ?? sequence.total;
+    const text = sequence.length ?? sequence.total;
+    const known = text + (sequence.drafted?.length ?? 0);
     for (let position = 0; position < known; ++position) {
       cells.append(
           element("span", {class: position < known - sequence.fed ? "run-cell run-kept" : "run-cell run-fed"}));
@@ -130,7 +131,7 @@ export class View {
         element(
             "p", {class: "run-note"},
             `${count(sequence.fed, "token")} in this step, ${sequence.total.toLocaleString("en-US")} in all, for ${
-                count(known, "token")} of text.`));
+                count(text, "token")} of text.`));
   }
 
   // ---- blocks: the pool, and the table of each sequence ----
