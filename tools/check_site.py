@@ -66,8 +66,11 @@ class Check:
         page.on("pageerror", lambda error: self.complain(name, f"script: {error}"))
         page.on("requestfailed", lambda r: self.complain(name, f"{r.url} failed"))
         page.on("response", lambda r: r.status >= 400 and self.complain(name, f"{r.url}: {r.status}"))
-        page.on("request", lambda r: not r.url.startswith((self.base, "data:", "blob:"))
-                and self.complain(name, f"asks elsewhere for {r.url}"))
+        page.on(
+            "request",
+            lambda r: not r.url.startswith((self.base, "data:", "blob:"))
+            and self.complain(name, f"asks elsewhere for {r.url}"),
+        )
         page.goto(self.base + name, wait_until="load")
         return page
 
@@ -147,7 +150,9 @@ class Check:
             self.complain("see-it-run.html", "there is no recorded run")
         for screen, size, scheme in SCREENS:
             page = self.open("see-it-run.html", size, scheme)
-            player = Player(page, lambda what, screen=screen: self.complain("see-it-run.html", f"{what}, on a {screen}"))
+            player = Player(
+                page, lambda what, screen=screen: self.complain("see-it-run.html", f"{what}, on a {screen}")
+            )
             for run in runs:
                 player.choose(run["title"])
                 first = (recordings / run["files"][0]).read_text(encoding="utf-8")
@@ -184,8 +189,10 @@ class Player:
 
     def text(self):
         """What stands in the text panel, without the labels of sequences and without what was rejected."""
-        return self.page.evaluate("""() => [...document.querySelectorAll("#run-player .run-text")].map((line) =>
-          [...line.querySelectorAll(".run-prompt, .run-token:not(.run-rejected)")].map((s) => s.textContent).join(""))""")
+        return self.page.evaluate(
+            """() => [...document.querySelectorAll("#run-player .run-text")].map((line) =>
+          [...line.querySelectorAll(".run-prompt, .run-token:not(.run-rejected)")].map((s) => s.textContent).join(""))"""
+        )
 
     def play_to_the_end(self, title, track):
         page = self.page
@@ -224,8 +231,14 @@ class Player:
         said, tables, copies = {}, {}, 0
         for args in bars:
             for one in args.get("sequences", [{"id": 0, **args}]):
-                kept = [d if isinstance(d, str) else d["text"] for d in one.get("drafted", [])[: one.get("accepted", 0)]]
-                said[one["id"]] = said.get(one["id"], args.get("prompt", bars[0].get("prompt", ""))) + "".join(kept) + one.get("text", "")
+                kept = [
+                    d if isinstance(d, str) else d["text"] for d in one.get("drafted", [])[: one.get("accepted", 0)]
+                ]
+                said[one["id"]] = (
+                    said.get(one["id"], args.get("prompt", bars[0].get("prompt", "")))
+                    + "".join(kept)
+                    + one.get("text", "")
+                )
                 before, after = tables.get(one["id"], []), one.get("block_table", [])
                 copies += sum(a != b for a, b in zip(before, after))
                 tables[one["id"]] = after
@@ -240,8 +253,15 @@ class Player:
 
     def keys(self):
         self.page.focus("#run-player input[type=range]")
-        for key, wanted in [("Home", "Before"), ("ArrowRight", "Step 1 "), ("ArrowRight", "Step 2 "), ("ArrowLeft", "Step 1 "),
-                            ("PageDown", "Step 11 "), ("End", f"Step {self.num_steps()} "), ("Home", "Before")]:
+        for key, wanted in [
+            ("Home", "Before"),
+            ("ArrowRight", "Step 1 "),
+            ("ArrowRight", "Step 2 "),
+            ("ArrowLeft", "Step 1 "),
+            ("PageDown", "Step 11 "),
+            ("End", f"Step {self.num_steps()} "),
+            ("Home", "Before"),
+        ]:
             self.page.keyboard.press(key)
             if not self.status().startswith(wanted):
                 self.complain(f'{key} leads to "{self.status()}", not to "{wanted}"')
@@ -251,11 +271,38 @@ class Player:
         self.page.keyboard.press("Space")
 
     def own_files(self):
-        log = [{"step": 0, "scheduled": {"a": 5, "<b>": 3}, "running": 2, "waiting": 1, "preempted": [], "finished": [], "free_blocks": 2},
-               {"step": 1, "scheduled": {"a": 1}, "running": 1, "waiting": 2, "preempted": ["<b>"], "finished": ["a"], "free_blocks": 3},
-               {"step": 2, "scheduled": {"<b>": 4, "c": 1}, "running": 2, "waiting": 0, "preempted": [], "finished": ["<b>", "c"], "free_blocks": 1}]
+        log = [
+            {
+                "step": 0,
+                "scheduled": {"a": 5, "<b>": 3},
+                "running": 2,
+                "waiting": 1,
+                "preempted": [],
+                "finished": [],
+                "free_blocks": 2,
+            },
+            {
+                "step": 1,
+                "scheduled": {"a": 1},
+                "running": 1,
+                "waiting": 2,
+                "preempted": ["<b>"],
+                "finished": ["a"],
+                "free_blocks": 3,
+            },
+            {
+                "step": 2,
+                "scheduled": {"<b>": 4, "c": 1},
+                "running": 2,
+                "waiting": 0,
+                "preempted": [],
+                "finished": ["<b>", "c"],
+                "free_blocks": 1,
+            },
+        ]
         results = [{"id": "a", "text": "A red kite.", "finish_reason": "stop", "cached_tokens": 4, "preemptions": 0}]
         with tempfile.TemporaryDirectory() as folder:
+
             def put(name, text):
                 path = Path(folder) / name
                 path.write_text(text, encoding="utf-8")
@@ -264,21 +311,31 @@ class Player:
             lines = lambda records: "\n".join(json.dumps(record) for record in records) + "\n"
             both = [put("steps.jsonl", lines(log)), put("results.jsonl", lines(results))]
             self.page.set_input_files("#run-files", both)
-            self.page.wait_for_function("() => document.querySelector('.run-status').textContent.startsWith('Step 1 of 3')")
+            self.page.wait_for_function(
+                "() => document.querySelector('.run-status').textContent.startsWith('Step 1 of 3')"
+            )
             self.page.click("#run-player button[aria-label='a step on']")
             shown = self.page.inner_text("#run-player")
-            for wanted in ("preempted in this step: 1", "A red kite. (stop, 4 tokens from the cache)", "<b>", "waiting: 2"):
+            for wanted in (
+                "preempted in this step: 1",
+                "A red kite. (stop, 4 tokens from the cache)",
+                "<b>",
+                "waiting: 2",
+            ):
                 if wanted not in shown:
                     self.complain(f'of a step log "{wanted}" is not shown, but:\n{shown}')
             for name, text, wanted in [
-                ("empty.json", "", "empty.json is empty."), ("half.json", '{"traceEvents": [', "half.json, line 1"),
+                ("empty.json", "", "empty.json is empty."),
+                ("half.json", '{"traceEvents": [', "half.json, line 1"),
                 ("other.json", '{"a": 1}', "neither a --trace nor a --step-log"),
-                ("none.json", '{"traceEvents": []}', "none.json has no step"), ("results.jsonl", lines(results), "results alone"),
+                ("none.json", '{"traceEvents": []}', "none.json has no step"),
+                ("results.jsonl", lines(results), "results alone"),
             ]:
                 self.page.set_input_files("#run-files", [put(name, text)])
                 try:
-                    self.page.wait_for_function("w => document.querySelector('.run-status').textContent.includes(w)", arg=wanted,
-                                                timeout=5000)
+                    self.page.wait_for_function(
+                        "w => document.querySelector('.run-status').textContent.includes(w)", arg=wanted, timeout=5000
+                    )
                 except Exception:
                     self.complain(f'{name} gives "{self.status()}", not "{wanted}"')
 
@@ -298,7 +355,9 @@ def main():
         browser.close()
     for line in check.complaints:
         print(line)
-    print(f"{len(check.complaints)} to mend" if check.complaints else f"{num_pages} pages and {num_runs} runs are right")
+    print(
+        f"{len(check.complaints)} to mend" if check.complaints else f"{num_pages} pages and {num_runs} runs are right"
+    )
     return 1 if check.complaints else 0
 
 

@@ -4,9 +4,20 @@ import re
 
 # What is no prose, in this order: code, what is generated, headings, tables, pictures, the lines above the first
 # section, the list of papers, code spans.
-NO_PROSE = [re.compile(pattern, re.DOTALL | re.MULTILINE) for pattern in (
-    r"^ *```.*?^ *```", r"<!-- (code|table|difference): .*?<!-- /\1 -->", r"<!--.*?-->", r"\A.*?(?=^## )",
-    r"^## Papers.*\Z", r"^#.*?$", r"^ *\|.*?$", r"^!\[.*?\)$", r"`[^`\n]*`")]
+NO_PROSE = [
+    re.compile(pattern, re.DOTALL | re.MULTILINE)
+    for pattern in (
+        r"^ *```.*?^ *```",
+        r"<!-- (code|table|difference): .*?<!-- /\1 -->",
+        r"<!--.*?-->",
+        r"\A.*?(?=^## )",
+        r"^## Papers.*\Z",
+        r"^#.*?$",
+        r"^ *\|.*?$",
+        r"^!\[.*?\)$",
+        r"`[^`\n]*`",
+    )
+]
 LINK = re.compile(r"\[[^\]]*\]\(([^)]*)\)")
 
 
@@ -54,8 +65,11 @@ def unlinked_uses(text, terms):
         if term in seen:
             continue
         # After "thread block" a mere "block" means that one.
-        short = any(longer.lower().endswith(f" {term.lower()}") and
-                    (longer in seen or linked.get(slug_of(longer), len(text)) < use.start()) for longer in terms)
+        short = any(
+            longer.lower().endswith(f" {term.lower()}")
+            and (longer in seen or linked.get(slug_of(longer), len(text)) < use.start())
+            for longer in terms
+        )
         seen.add(term)
         if not short and linked.get(slug_of(term), len(text)) > use.start():
             yield use.start(), use.end(), term
@@ -67,7 +81,10 @@ def with_links(text, terms):
         text = f"{text[:begin]}[{text[begin:end]}](glossary.md#{slug_of(term)}){text[end:]}"
         first = max(map(text[:begin].rfind, ("\n\n", "\n- ", "\n1. ")))
         lines = text[first:].lstrip("\n").split("\n")
-        length = next((i for i, line in enumerate(lines) if i > 0 and re.match(r"\s*(?:[-*|<] |\d+\. |<details|```|$)", line)), len(lines))
+        length = next(
+            (i for i, line in enumerate(lines) if i > 0 and re.match(r"\s*(?:[-*|<] |\d+\. |<details|```|$)", line)),
+            len(lines),
+        )
         paragraph = "\n".join(lines[:length])
         text = text.replace(paragraph, wrapped(paragraph), 1)
     return text

@@ -58,6 +58,10 @@ def region_of(text, region, file):
     return "\n".join(line[min(indents, default=0) :] for line in body)
 
 
+def link_to(root, page, file):
+    return f"[`{file}`]({os.path.relpath(root / file, page.parent).replace(os.sep, '/')})"
+
+
 def write_code(root, page, argument):
     file, _, region = argument.partition(" ")
     path = root / file
@@ -70,8 +74,7 @@ def write_code(root, page, argument):
         text = region_of(text, region, file)
     else:
         text = "\n".join(line for line in text.splitlines() if not re.match(r"\s*// (region: |endregion$)", line))
-    link = os.path.relpath(path, page.parent).replace(os.sep, "/")
-    return f"\n[`{file}`]({link})\n\n```{LANGUAGES.get(path.suffix, '')}\n{text}\n```\n"
+    return f"\n{link_to(root, page, file)}\n\n```{LANGUAGES.get(path.suffix, '')}\n{text}\n```\n"
 
 
 def write_difference(root, page, argument):
@@ -85,8 +88,8 @@ def write_difference(root, page, argument):
         sides.append((file, region_of(read_text(root / file), region, file).splitlines()))
     (old_file, old), (new_file, new) = sides
     lines = list(difflib.unified_diff(old, new, n=max(len(old), len(new)), lineterm=""))[3:]
-    links = [f"[`{file}`]({os.path.relpath(root / file, page.parent).replace(os.sep, '/')})" for file in (old_file, new_file)]
-    return f"\n{links[0]} → {links[1]}\n\n```diff\n" + "\n".join(lines) + "\n```\n"
+    links = f"{link_to(root, page, old_file)} → {link_to(root, page, new_file)}"
+    return f"\n{links}\n\n```diff\n" + "\n".join(lines) + "\n```\n"
 
 
 # ---- numbers and tables ----
@@ -218,14 +221,16 @@ def broken_links(root, page, text):
 def glossary_terms(root, page):
     """Those that the page's words should lead to: none outside docs, and none in the glossary itself."""
     path = root / "docs" / "glossary.md"
-    return glossary.terms_of(read_text(path)) if path.is_file() and page.path.parent == path.parent and page.path != path else []
+    if not path.is_file() or page.path.parent != path.parent or page.path == path:
+        return []
+    return glossary.terms_of(read_text(path))
 
 
 def missing_links(root, page, text):
     for begin, end, term in glossary.unlinked_uses(text, glossary_terms(root, page)):
         where = f"{page.name}:{text.count(chr(10), 0, begin) + 1}"
-        use = " ".join(text[begin:end].split())
-        yield f'{where}: "{use}" is this page\'s first use of a term and should lead to glossary.md#{glossary.slug_of(term)}'
+        use, there = " ".join(text[begin:end].split()), f"glossary.md#{glossary.slug_of(term)}"
+        yield f'{where}: "{use}" is this page\'s first use of a term and should lead to {there}'
 
 
 # ---- the program ----

@@ -14,9 +14,22 @@ from mkdocs.structure.files import File
 ROOT = Path(__file__).resolve().parent.parent
 KATEX = Path("/usr/share/javascript/katex")  # Debian's libjs-katex; tools/site installs it
 SOURCES = "source/"  # where the pages of source files stand in the site
-LANGUAGES = {".cpp": "cpp", ".h": "cpp", ".cuh": "cuda", ".cu": "cuda", ".py": "python", ".json": "json",
-             ".cmake": "cmake", ".sh": "bash", ".yml": "yaml", ".js": "js", ".css": "css"}
-CODE_OR_LINK = re.compile(r"^```.*?^```|`[^`\n]*`|(?P<before>\]\()(?P<target>[^)\s#]+)(?=[)#])", re.DOTALL | re.MULTILINE)
+LANGUAGES = {
+    ".cpp": "cpp",
+    ".h": "cpp",
+    ".cuh": "cuda",
+    ".cu": "cuda",
+    ".py": "python",
+    ".json": "json",
+    ".cmake": "cmake",
+    ".sh": "bash",
+    ".yml": "yaml",
+    ".js": "js",
+    ".css": "css",
+}
+CODE_OR_LINK = re.compile(
+    r"^```.*?^```|`[^`\n]*`|(?P<before>\]\()(?P<target>[^)\s#]+)(?=[)#])", re.DOTALL | re.MULTILINE
+)
 MARKERS = re.compile(r"<!-- /?(?:code|number|table|difference)(?:: .*?)? ?-->")
 DETAILS = re.compile(r"^ *<details><summary>(.*?)</summary>\n(.*?)^ *</details>$", re.DOTALL | re.MULTILINE)
 
@@ -61,16 +74,25 @@ def code_page(path, text):
     if text.startswith("#!"):
         language = "python" if "python" in text.partition("\n")[0] else "bash"
     fence = "`" * 6
-    return f"---\nsearch:\n  exclude: true\nhide: [toc]\n---\n\n# {path}\n\n{fence} {{ .{language} linenums=1 }}\n{text}\n{fence}\n"
+    head = "---\nsearch:\n  exclude: true\nhide: [toc]\n---\n\n"
+    return f"{head}# {path}\n\n{fence} {{ .{language} linenums=1 }}\n{text}\n{fence}\n"
 
 
 def on_config(config):
     pages = {path.name: path for path in sorted(Path(config.docs_dir).glob("*.md"))}
     chapters = [{title_of(path): name} for name, path in pages.items() if name[0].isdigit()]
-    rest = {"See it run": "see-it-run.md", "Read the code": "reading.md", "Devices": "devices.md",
-            "Architecture": "architecture.md", "Glossary": "glossary.md"}
-    config.nav = [{"Start here": "index.md"}, {"Chapters": chapters},
-                  {"Around them": [{title: name} for title, name in rest.items()]}]
+    rest = {
+        "See it run": "see-it-run.md",
+        "Read the code": "reading.md",
+        "Devices": "devices.md",
+        "Architecture": "architecture.md",
+        "Glossary": "glossary.md",
+    }
+    config.nav = [
+        {"Start here": "index.md"},
+        {"Chapters": chapters},
+        {"Around them": [{title: name} for title, name in rest.items()]},
+    ]
     return config
 
 
@@ -141,7 +163,12 @@ def fold(match):
 
 def on_page_content(html, **_):
     """A path in a table may be broken after its folders."""
-    return re.sub(r"<td[^>]*>.*?</td>", lambda cell: re.sub(r"(?<=[\w])/(?=[^<>]*</code>)", "/<wbr>", cell[0]), html, flags=re.DOTALL)
+    return re.sub(
+        r"<td[^>]*>.*?</td>",
+        lambda cell: re.sub(r"(?<=[\w])/(?=[^<>]*</code>)", "/<wbr>", cell[0]),
+        html,
+        flags=re.DOTALL,
+    )
 
 
 def on_post_page(output, page, **_):

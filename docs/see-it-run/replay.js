@@ -8,12 +8,12 @@ export class Replay {
   }
 
   reset() {
-    this.index = -1; // of the last step that was played; -1: before the first
-    this.sequences = new Map(); // by id, in the order in which they came
-    this.slots = []; // of ids; null where a slot is empty. Who finishes in a step leaves with the next one.
-    this.finished = []; // sequences as they ended
+    this.index = -1;             // of the last step that was played; -1: before the first
+    this.sequences = new Map();  // by id, in the order in which they came
+    this.slots = [];             // of ids; null where a slot is empty. Who finishes in a step leaves with the next one.
+    this.finished = [];          // sequences as they ended
     this.step = null;
-    this.copies = []; // of this step: { id, from, to }
+    this.copies = [];  // of this step: { id, from, to }
   }
 
   // Goes to the state after step `index`.
@@ -33,14 +33,28 @@ export class Replay {
     for (const id of listOf(step.left)) this.sequence(id).status = "left";
     for (const id of listOf(step.finished)) {
       this.sequence(id).status = "finished";
-      this.finished.push({ ...this.sequence(id) });
+      this.finished.push({...this.sequence(id)});
     }
   }
 
   sequence(id) {
     if (!this.sequences.has(id)) {
-      this.sequences.set(id, { id, prompt: "", pieces: [], blocks: [], fed: 0, total: 0, length: null, cached: null,
-                               drafted: null, accepted: null, preemptions: 0, status: "waiting", life: 0, last: -1 });
+      this.sequences.set(id, {
+        id,
+        prompt: "",
+        pieces: [],
+        blocks: [],
+        fed: 0,
+        total: 0,
+        length: null,
+        cached: null,
+        drafted: null,
+        accepted: null,
+        preemptions: 0,
+        status: "waiting",
+        life: 0,
+        last: -1
+      });
     }
     return this.sequences.get(id);
   }
@@ -63,19 +77,18 @@ export class Replay {
     if (part.blocks) {
       sequence.blocks.forEach((from, i) => {
         const to = part.blocks[i];
-        if (to !== undefined && to !== from) this.copies.push({ id: sequence.id, from, to });
+        if (to !== undefined && to !== from) this.copies.push({id: sequence.id, from, to});
       });
       sequence.blocks = part.blocks;
     }
   }
 
-  say(sequence, text, kind) {
-    sequence.pieces.push({ text, kind, step: this.index });
-  }
+  say(sequence, text, kind) { sequence.pieces.push({text, kind, step: this.index}); }
 
   // Into a slot that the file names, or the first empty one.
   join(sequence, named) {
-    if (sequence.status === "finished") Object.assign(sequence, { life: sequence.life + 1, total: 0, pieces: [], cached: null });
+    if (sequence.status === "finished")
+      Object.assign(sequence, {life: sequence.life + 1, total: 0, pieces: [], cached: null});
     sequence.status = "running";
     const empty = this.slots.indexOf(null);
     const slot = named ?? (empty < 0 ? this.slots.length : empty);
@@ -100,11 +113,11 @@ export class Replay {
   // By block: the sequences in whose tables it stands, and how many of its slots are filled.
   blocks() {
     const owners = new Map();
-    const { blockSize } = this.step ?? {};
+    const {blockSize} = this.step ?? {};
     for (const sequence of this.sequences.values()) {
       sequence.blocks.forEach((block, i) => {
         const filled = Math.max(0, Math.min(blockSize ?? 1, (sequence.length ?? 0) - i * (blockSize ?? 1)));
-        const known = owners.get(block) ?? { ids: [], filled: 0 };
+        const known = owners.get(block) ?? {ids: [], filled: 0};
         known.ids.push(sequence.id);
         known.filled = Math.max(known.filled, filled);
         owners.set(block, known);
@@ -114,4 +127,4 @@ export class Replay {
   }
 }
 
-const listOf = (ids) => (Array.isArray(ids) ? ids : []); // not where a file only says how many
+const listOf = (ids) => (Array.isArray(ids) ? ids : []);  // not where a file only says how many

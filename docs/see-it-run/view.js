@@ -1,49 +1,38 @@
 // Draws where a replay stands: the panels for which the recording has something to show.
-// What comes from a file is only ever set as text.
 
-const COLORS = ["#0072B2", "#D55E00", "#007F5F", "#A0568A", "#9A6700", "#3B6FB6", "#6B6B6B"]; // white reads on all
-const SVG = "http://www.w3.org/2000/svg";
+import {blockChart, slotChart, timeChart} from "./charts.js";
+import {count, element, shape} from "./elements.js";
 
-// element("p", { class: "x" }, "text", child, ...)
-export function element(name, attributes = {}, ...children) {
-  return fill(document.createElement(name), attributes, children);
-}
-
-function shape(name, attributes = {}, ...children) {
-  return fill(document.createElementNS(SVG, name), attributes, children);
-}
-
-function fill(node, attributes, children) {
-  for (const [key, value] of Object.entries(attributes)) if (value !== null) node.setAttribute(key, value);
-  node.append(...children.filter((child) => child !== null));
-  return node;
-}
-
-const count = (number, noun) => `${number.toLocaleString("en-US")} ${noun}${number === 1 ? "" : "s"}`;
+const COLORS = ["#0072B2", "#B84F00", "#007F5F", "#98508A", "#8A5C00", "#3B6FB6", "#6B6B6B"];  // white reads on all
 
 export class View {
   constructor(root, replay, results) {
     this.replay = replay;
     this.results = results;
-    this.order = new Map(); // of sequences, for their colors
+    this.order = new Map();  // of sequences, for their colors
     this.served = replay.track.served === true;
-    this.covers = []; // over what has not happened yet, one in each chart
-    this.lively = []; // [body, how to draw it]
+    this.covers = [];  // over what has not happened yet, one in each chart
+    this.lively = [];  // [body, how to draw it]
 
-    const { steps } = replay;
+    const {steps} = replay;
     const sequences = steps.flatMap((step) => step.sequences);
     const some = (field) => sequences.some((s) => s[field] !== null);
     const panels = [];
     if (this.served) {
-      panels.push(this.chart("Slots over time", this.slotChart()), this.live("In this step", this.drawServed));
+      panels.push(
+          this.chart("Slots over time", slotChart(replay, (id) => this.color(id))),
+          this.live("In this step", this.drawServed));
     } else {
       panels.push(this.live("Text", this.drawTexts));
-      const alone = steps.every((step) => step.sequences.length === 1) && new Set(sequences.map((s) => s.id)).size === 1;
+      const alone =
+          steps.every((step) => step.sequences.length === 1) && new Set(sequences.map((s) => s.id)).size === 1;
       if (alone && some("fed")) panels.push(this.live("Tokens that pass through the model", this.drawPasses));
     }
-    if (some("blocks")) panels.push(this.live("Blocks and block tables", this.drawBlocks));
-    else if (steps.some((step) => step.freeBlocks !== null)) panels.push(this.chart("Blocks in use", this.blockChart()));
-    if (steps.some((step) => step.ms !== null)) panels.push(this.chart("Time of each step", this.timeChart()));
+    if (some("blocks"))
+      panels.push(this.live("Blocks and block tables", this.drawBlocks));
+    else if (steps.some((step) => step.freeBlocks !== null))
+      panels.push(this.chart("Blocks in use", blockChart(replay)));
+    if (steps.some((step) => step.ms !== null)) panels.push(this.chart("Time of each step", timeChart(replay)));
     root.replaceChildren(...panels);
   }
 
@@ -59,25 +48,26 @@ export class View {
   live(title, drawInto) {
     const body = element("div");
     this.lively.push([body, drawInto]);
-    return element("section", { class: "run-panel" }, element("h3", {}, title), body);
+    return element("section", {class: "run-panel"}, element("h3", {}, title), body);
   }
 
-  chart(title, { svg, note }) {
-    const cover = shape("rect", { class: "run-cover", y: 0, height: "100%" });
+  chart(title, {svg, note}) {
+    const cover = shape("rect", {class: "run-cover", y: 0, height: "100%"});
     svg.append(cover);
     this.covers.push(cover);
-    return element("section", { class: "run-panel" }, element("h3", {}, title), svg, element("p", { class: "run-note" }, note));
+    return element(
+        "section", {class: "run-panel"}, element("h3", {}, title), svg, element("p", {class: "run-note"}, note));
   }
 
   // One sentence for the line below the controls, and for those who listen.
   status() {
-    const { index, steps, step, sequences } = this.replay;
+    const {index, steps, step, sequences} = this.replay;
     if (index < 0) return `Before the first of ${count(steps.length, "step")}`;
     const parts = [`Step ${index + 1} of ${steps.length}: ${step.name}`];
     const fed = [...sequences.values()].reduce((sum, s) => sum + s.fed, 0);
     if (fed > 0) parts.push(`${count(fed, "token")} passed`);
     if (step.ms !== null) parts.push(`${step.ms.toPrecision(3)} ms`);
-    for (const { id, from, to } of this.replay.copies) parts.push(`sequence ${id} copied block ${from} to ${to}`);
+    for (const {id, from, to} of this.replay.copies) parts.push(`sequence ${id} copied block ${from} to ${to}`);
     if (this.served) parts.push(`${this.running().length} running`);
     return parts.join(", ");
   }
@@ -87,34 +77,39 @@ export class View {
     return COLORS[this.order.get(id) % COLORS.length];
   }
 
-  running() {
-    return this.replay.slots.filter((id) => id !== null);
-  }
+  running() { return this.replay.slots.filter((id) => id !== null); }
 
   // ---- text: tokens as they came ----
 
   drawTexts(body) {
-    const { sequences, index } = this.replay;
+    const {sequences, index} = this.replay;
     const several = sequences.size > 1;
     const lines = [...sequences.values()].map((s) => {
-      const line = element("p", { class: "run-text" }, several ? this.chip(s.id) : null,
-                           element("span", { class: "run-prompt" }, s.prompt));
+      const line = element(
+          "p", {class: "run-text"}, several ? this.chip(s.id) : null, element("span", {class: "run-prompt"}, s.prompt));
       s.pieces.forEach((piece, i) => {
         const fresh = piece.step === index;
-        line.append(element("span", { class: `run-token run-${piece.kind}${fresh ? " run-fresh" : ""} run-${i % 2 ? "odd" : "even"}` },
-                            piece.text));
+        line.append(element(
+            "span", {class: `run-token run-${piece.kind}${fresh ? " run-fresh" : ""} run-${i % 2 ? "odd" : "even"}`},
+            piece.text));
       });
-      if (s.last < index && index >= 0) line.append(element("span", { class: "run-end", title: "ended" }, " ∎"));
-      if (s.cached !== null) line.append(element("span", { class: "run-note" }, ` ${count(s.cached, "token")} from the cache`));
+      if (s.last < index && index >= 0) line.append(element("span", {class: "run-end", title: "ended"}, " ∎"));
+      if (s.cached !== null)
+        line.append(element("span", {class: "run-note"}, ` ${count(s.cached, "token")} from the cache`));
       return line;
     });
     const drafted = this.replay.steps.some((step) => step.sequences.some((s) => s.drafted));
-    body.replaceChildren(...lines, drafted ? legend([["run-accepted", "drafted and accepted"],
-      ["run-rejected", "drafted and rejected"], ["run-sampled", "the big model's own"]]) : "");
+    body.replaceChildren(
+        ...lines,
+        drafted ? legend([
+          ["run-accepted", "drafted and accepted"], ["run-rejected", "drafted and rejected"],
+          ["run-sampled", "the big model's own"]
+        ]) :
+                  "");
   }
 
   chip(id) {
-    const label = element("span", { class: "run-chip" }, id);
+    const label = element("span", {class: "run-chip"}, id);
     label.style.background = this.color(id);
     return label;
   }
@@ -124,93 +119,121 @@ export class View {
   drawPasses(body) {
     const sequence = [...this.replay.sequences.values()][0];
     if (!sequence) return body.replaceChildren();
-    const cells = element("div", { class: "run-cells", "aria-hidden": "true" });
-    const known = sequence.length ?? sequence.total;
+    const cells = element("div", {class: "run-cells", "aria-hidden": "true"});
+    const text = sequence.length ?? sequence.total;
+    const known = text + (sequence.drafted?.length ?? 0);
     for (let position = 0; position < known; ++position) {
-      cells.append(element("span", { class: position < known - sequence.fed ? "run-cell run-kept" : "run-cell run-fed" }));
+      cells.append(
+          element("span", {class: position < known - sequence.fed ? "run-cell run-kept" : "run-cell run-fed"}));
     }
     body.replaceChildren(
-      cells,
-      legend([["run-cell run-fed", "passes in this step"], ["run-cell run-kept", "keys and values are kept"]]),
-      element("p", { class: "run-note" }, `${count(sequence.fed, "token")} in this step, ${sequence.total.toLocaleString("en-US")} in all, for ${count(known, "token")} of text.`));
+        cells, legend([["run-cell run-fed", "passes in this step"], ["run-cell run-kept", "keys and values are kept"]]),
+        element(
+            "p", {class: "run-note"},
+            `${count(sequence.fed, "token")} in this step, ${sequence.total.toLocaleString("en-US")} in all, for ${
+                count(text, "token")} of text.`));
   }
 
   // ---- blocks: the pool, and the table of each sequence ----
 
   drawBlocks(body) {
-    const { step, sequences, copies } = this.replay;
+    const {step, sequences, copies} = this.replay;
     if (!step) return body.replaceChildren();
     const owners = this.replay.blocks();
-    const copied = new Map(copies.map(({ from, to }) => [to, from]));
-    const pool = element("div", { class: "run-pool" });
+    const copied = new Map(copies.map(({from, to}) => [to, from]));
+    const pool = element("div", {class: "run-pool"});
     const total = step.numBlocks ?? Math.max(0, ...owners.keys()) + 1;
-    for (let block = 0; block < total; ++block) pool.append(this.block(block, owners.get(block), copied, step.blockSize));
-    const tables = [...sequences.values()].filter((s) => s.blocks.length > 0).map((s) =>
-      element("p", { class: "run-table" }, this.chip(s.id),
-              ...s.blocks.map((block) => this.entry(block, owners.get(block), copied))));
+    for (let block = 0; block < total; ++block)
+      pool.append(this.block(block, owners.get(block), copied, step.blockSize));
+    const tables = [...sequences.values()]
+                       .filter((s) => s.blocks.length > 0)
+                       .map(
+                           (s) => element(
+                               "p", {class: "run-table"}, this.chip(s.id),
+                               ...s.blocks.map((block) => this.entry(block, owners.get(block), copied))));
     const free = step.freeBlocks === null ? "" : `${step.freeBlocks} of ${total} blocks are free. `;
     body.replaceChildren(
-      pool,
-      element("p", { class: "run-note" }, `${free}A block has room for ${count(step.blockSize ?? 1, "token")}; ×2 means two owners, 5←3 that block 5 is a copy of block 3, made in this step.`),
-      ...tables);
+        pool,
+        element(
+            "p", {class: "run-note"},
+            `${free}A block has room for ${
+                count(
+                    step.blockSize ?? 1,
+                    "token")}; ×2 means two owners, 5←3 that block 5 is a copy of block 3, made in this step.`),
+        ...tables);
   }
 
   block(block, owner, copied, blockSize) {
-    if (!owner) return element("span", { class: "run-block run-free", title: `block ${block}, free` }, String(block));
+    if (!owner) return element("span", {class: "run-block run-free", title: `block ${block}, free`}, String(block));
     const shared = owner.ids.length > 1;
-    const title = `block ${block}: ${owner.filled} of ${blockSize ?? "?"} filled, ${shared ? "shared by" : "of"} ${owner.ids.join(", ")}` +
-      (copied.has(block) ? `, a copy of ${copied.get(block)}` : "");
-    const cell = element("span", { class: `run-block${shared ? " run-shared" : ""}${copied.has(block) ? " run-copied" : ""}`, title },
-                         element("span", { class: "run-number" }, `${block}${shared ? `×${owner.ids.length}` : ""}${copied.has(block) ? `←${copied.get(block)}` : ""}`));
+    const title = `block ${block}: ${owner.filled} of ${blockSize ?? "?"} filled, ${shared ? "shared by" : "of"} ${
+                      owner.ids.join(", ")}` +
+        (copied.has(block) ? `, a copy of ${copied.get(block)}` : "");
+    const cell = element(
+        "span", {class: `run-block${shared ? " run-shared" : ""}${copied.has(block) ? " run-copied" : ""}`, title},
+        element(
+            "span", {class: "run-number"},
+            `${block}${shared ? `×${owner.ids.length}` : ""}${copied.has(block) ? `←${copied.get(block)}` : ""}`));
     cell.style.setProperty("--color", shared ? "#555555" : this.color(owner.ids[0]));
     cell.style.setProperty("--filled", `${(100 * owner.filled) / (blockSize ?? 1)}%`);
     return cell;
   }
 
   entry(block, owner, copied) {
-    const marks = `${owner.ids.length > 1 ? `×${owner.ids.length}` : ""}${copied.has(block) ? `←${copied.get(block)}` : ""}`;
-    return element("span", { class: `run-entry${copied.has(block) ? " run-copied" : ""}` }, `${block}${marks}`);
+    const marks =
+        `${owner.ids.length > 1 ? `×${owner.ids.length}` : ""}${copied.has(block) ? `←${copied.get(block)}` : ""}`;
+    return element("span", {class: `run-entry${copied.has(block) ? " run-copied" : ""}`}, `${block}${marks}`);
   }
 
   // ---- serving: who is in which slot, who waits ----
 
   drawServed(body) {
-    const { step, slots, sequences, steps, index } = this.replay;
+    const {step, slots, sequences, steps, index} = this.replay;
     if (!step) return body.replaceChildren();
     const hits = [...this.results.values()].flat().some((result) => result.cached_tokens > 0);
     const names = ["slot", "request", "computes", "in all", ...(hits ? ["from the cache"] : [])];
     const rows = slots.map((id, slot) => {
       const s = id === null ? null : sequences.get(id);
-      const what = !s ? "empty" : s.fed > 1 ? `${count(s.fed, "token")} of its prompt` : s.fed === 1 ? "1 token" : "nothing in this step";
+      const what = !s ? "empty" :
+          s.fed > 1   ? `${count(s.fed, "token")} of its prompt` :
+            s.fed === 1 ? "1 token" :
+                          "nothing in this step";
       const cached = s ? this.resultOf(s)?.cached_tokens : null;
-      const cells = [String(slot), s ? this.chip(id) : "", what, s ? s.total.toLocaleString("en-US") : "", cached ? String(cached) : ""];
+      const cells = [
+        String(slot), s ? this.chip(id) : "", what, s ? s.total.toLocaleString("en-US") : "",
+        cached ? String(cached) : ""
+      ];
       return element("tr", {}, ...cells.slice(0, names.length).map((cell) => element("td", {}, cell)));
     });
-    const table = element("table", { class: "run-slots" },
-                          element("thead", {}, element("tr", {}, ...names.map((h) => element("th", {}, h)))),
-                          element("tbody", {}, ...rows));
+    const table = element(
+        "table", {class: "run-slots"},
+        element("thead", {}, element("tr", {}, ...names.map((h) => element("th", {}, h)))),
+        element("tbody", {}, ...rows));
     const evicted = [...sequences.values()].filter((s) => s.status === "preempted").map((s) => s.id);
     const done = this.replay.finished;
-    const preempted = steps.slice(0, index + 1).reduce((sum, s) => sum + (Array.isArray(s.preempted) ? s.preempted.length : s.preempted ?? 0), 0);
+    const preempted =
+        steps.slice(0, index + 1)
+            .reduce((sum, s) => sum + (Array.isArray(s.preempted) ? s.preempted.length : s.preempted ?? 0), 0);
     body.replaceChildren(
-      element("div", { class: "run-scroll" }, table),
-      this.line("waiting", Array.isArray(step.waiting) ? step.waiting : evicted, Array.isArray(step.waiting) ? null : step.waiting),
-      this.line("preempted in this step", step.preempted ?? []),
-      this.line("finished", done.map((s) => s.id)),
-      element("p", { class: "run-note" }, `Preemptions so far: ${preempted}.`),
-      ...done.slice(-3).map((s) => this.result(s)).filter((p) => p !== null));
+        element("div", {class: "run-scroll"}, table),
+        this.line(
+            "waiting", Array.isArray(step.waiting) ? step.waiting : evicted,
+            Array.isArray(step.waiting) ? null : step.waiting),
+        this.line("preempted in this step", step.preempted ?? []), this.line("finished", done.map((s) => s.id)),
+        element("p", {class: "run-note"}, `Preemptions so far: ${preempted}.`),
+        ...done.slice(-3).map((s) => this.result(s)).filter((p) => p !== null));
   }
 
   line(what, ids, number = null) {
     const list = Array.isArray(ids) ? ids : [];
     const shown = list.slice(-24);
     const howMany = number ?? (Array.isArray(ids) ? list.length : ids);
-    return element("p", { class: "run-line" }, `${what}: ${howMany} `, list.length > shown.length ? "… " : "", ...shown.map((id) => this.chip(id)));
+    return element(
+        "p", {class: "run-line"}, `${what}: ${howMany} `, list.length > shown.length ? "… " : "",
+        ...shown.map((id) => this.chip(id)));
   }
 
-  resultOf(sequence) {
-    return this.results.get(sequence.id)?.[sequence.life];
-  }
+  resultOf(sequence) { return this.results.get(sequence.id)?.[sequence.life]; }
 
   result(sequence) {
     const result = this.resultOf(sequence);
@@ -218,77 +241,17 @@ export class View {
     const notes = [result.finish_reason];
     if (result.cached_tokens) notes.push(`${count(result.cached_tokens, "token")} from the cache`);
     if (result.preemptions) notes.push(count(result.preemptions, "preemption"));
-    return element("p", { class: "run-text" }, this.chip(sequence.id), result.text ?? "", element("span", { class: "run-note" }, ` (${notes.join(", ")})`));
+    return element(
+        "p", {class: "run-text"}, this.chip(sequence.id), result.text ?? "",
+        element("span", {class: "run-note"}, ` (${notes.join(", ")})`));
   }
-
-  // ---- charts over all steps; what has not happened yet is covered ----
-
-  slotChart() {
-    const { bars, numSlots } = slotsOverTime(this.replay);
-    const length = this.replay.steps.length, height = Math.max(1, numSlots) * 16;
-    const svg = canvas(height, `Which request is in which of ${numSlots} slots, step by step`);
-    for (const { id, slot, from, to, prompt } of bars) {
-      const x = (100 * from) / length, width = (100 * (to - from)) / length;
-      svg.append(shape("rect", { x: `${x}%`, y: slot * 16 + 1, width: `${width}%`, height: 14, fill: this.color(id), opacity: prompt ? 1 : 0.75 },
-                       shape("title", {}, `${id}: steps ${from + 1} to ${to}`)));
-      if (prompt) svg.append(shape("rect", { x: `${x}%`, y: slot * 16 + 11, width: `${width}%`, height: 4, class: "run-prefill" }));
-      const inside = shape("svg", { x: `${x}%`, y: slot * 16, width: `${width}%`, height: 16 }); // cuts its label
-      if (width > 2) inside.append(shape("text", { x: 3, y: 12, class: "run-label" }, id));
-      svg.append(inside);
-    }
-    return { svg, note: "Each color is a request; a light line below it marks steps that pass more than one token of it." };
-  }
-
-  blockChart() {
-    const { steps } = this.replay;
-    const total = steps[0].numBlocks;
-    return this.columns(steps.map((step) => total - (step.freeBlocks ?? total)), total, "Blocks in use", `Full height: ${count(total, "block")}.`);
-  }
-
-  timeChart() {
-    const times = this.replay.steps.map((step) => step.ms ?? 0);
-    // A prefill may take as long as a hundred steps; the height is that of the longest but for the first.
-    const most = Math.max(...(times.length > 1 ? times.slice(1) : times));
-    const cut = times[0] > most ? " The first step took longer." : "";
-    return this.columns(times, most, "Time of each step", `Full height: ${most.toPrecision(3)} ms.${cut}`);
-  }
-
-  columns(values, most, title, note) {
-    const svg = canvas(80, title);
-    const points = values.flatMap((value, i) => {
-      const y = 80 - 78 * Math.min(1, most > 0 ? value / most : 0);
-      return [`${(1000 * i) / values.length},${y}`, `${(1000 * (i + 1)) / values.length},${y}`];
-    });
-    const area = shape("svg", { viewBox: "0 0 1000 80", width: "100%", height: 80, preserveAspectRatio: "none" },
-                       shape("polygon", { points: `0,80 ${points.join(" ")} 1000,80`, class: "run-area" }));
-    svg.append(area);
-    return { svg, note };
-  }
-}
-
-function canvas(height, title) {
-  return shape("svg", { class: "run-chart", width: "100%", height, role: "img", "aria-label": title });
-}
-
-// The slots' bars, from one replay of all steps: { id, slot, from, to, prompt }, `to` not included.
-function slotsOverTime(replay) {
-  const bars = [], open = [];
-  for (let i = 0; i < replay.steps.length; ++i) {
-    replay.seek(i);
-    replay.slots.forEach((id, slot) => {
-      if (id === null) return;
-      const prompt = replay.sequences.get(id).fed > 1;
-      const last = open[slot];
-      if (last?.id === id && last.to === i && last.prompt === prompt) last.to = i + 1;
-      else bars.push((open[slot] = { id, slot, from: i, to: i + 1, prompt }));
-    });
-  }
-  const numSlots = replay.slots.length;
-  replay.reset();
-  return { bars, numSlots };
 }
 
 function legend(entries) {
-  return element("p", { class: "run-legend" }, ...entries.map(([style, words]) =>
-    element("span", {}, element("span", { class: `run-sample ${style}` }, style.includes("cell") ? "" : "abc"), ` ${words}`)));
+  return element(
+      "p", {class: "run-legend"},
+      ...entries.map(
+          ([style, words]) => element(
+              "span", {}, element("span", {class: `run-sample ${style}`}, style.includes("cell") ? "" : "abc"),
+              ` ${words}`)));
 }
