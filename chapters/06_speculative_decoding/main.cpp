@@ -302,6 +302,7 @@ int run(int argc, const char* const* argv) {
                         predict_token_ms(model, setup.draft.transformer.get(), rates, text));
   report.set_predicted_bytes_read(count_round_bytes(model, setup.draft.transformer.get(), text));
   add_counts(report, setup, counts);
+  trace_rounds(report.trace(), 1, setup.target, text.generation, text.rounds);
   const bool all_same = add_speedups(report, setup, naive);
   if (!setup.target.tokenizer && options.device != Device::simt) {
     report.details().set("simulated", measure_simulated(setup));

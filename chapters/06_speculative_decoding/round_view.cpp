@@ -50,4 +50,25 @@ std::string draw_rounds(const LoadedModel& model, std::span<const Round> rounds,
   return lines;
 }
 
+void trace_rounds(Trace& trace, int row, const LoadedModel& model, const Generation& generation,
+                  std::span<const Round> rounds) {
+  trace.name_row(row, "rounds");
+  int64_t position = std::ssize(generation.prompt());
+  double start_ms = generation.ttft_ms();
+  Json prefill = Json::object();
+  prefill.set("prompt", model.text(generation.prompt())).set("text", model.text({generation.token_ids().front()}));
+  prefill.set("position", position++).set("token_passes", generation.step_passes().front());
+  trace.add(row, "prefill", 0.0, start_ms, prefill);
+  for (const Round& round : rounds) {
+    Json details = Json::object(), drafted = Json::array();
+    for (const int32_t token : round.drafted) drafted.push(model.text({token}));
+    details.set("drafted", drafted).set("accepted", round.num_accepted()).set("position", position);
+    if (round.num_accepted() < std::ssize(round.added)) details.set("text", model.text({round.added.back()}));
+    details.set("token_passes", std::ssize(round.drafted) + 1);
+    trace.add(row, "round", start_ms, round.draft_ms + round.verify_ms, details);
+    position += std::ssize(round.added);
+    start_ms += round.draft_ms + round.verify_ms;
+  }
+}
+
 }  // namespace llm

@@ -4,7 +4,9 @@
 #include <string>
 
 #include "chapters/06_speculative_decoding/round.h"
+#include "common/program/generation.h"
 #include "common/program/token_stream.h"
+#include "common/program/trace.h"
 
 namespace llm {
 
@@ -25,5 +27,10 @@ class RoundStream {
 
 // A line a round, of the first `most`: what was drafted, how much of it was accepted, and what the target added.
 std::string draw_rounds(const LoadedModel& model, std::span<const Round> rounds, size_t most);
+
+// Row `row` of a trace: the prompt's pass, then a bar a round with what was drafted, how much of it was accepted, and
+// the target's own token.
+void trace_rounds(Trace& trace, int row, const LoadedModel& model, const Generation& generation,
+                  std::span<const Round> rounds);
 
 }  // namespace llm

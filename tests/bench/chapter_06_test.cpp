@@ -6,9 +6,10 @@ namespace llm {
 namespace {
 
 TEST_F(Programs, Chapter6) {
-  const Outcome outcome = run_process(
-      CHAPTER_06_PROGRAM, {"--model", model, "--draft-model", model, "--tokens", "70,71,70,71,70", "--k", "3",
-                           "--max-tokens", "25", "--ignore-eos", "--threads", "1", "--json", file("j")});
+  const Outcome outcome =
+      run_process(CHAPTER_06_PROGRAM,
+                  {"--model", model, "--draft-model", model, "--tokens", "70,71,70,71,70", "--k", "3", "--max-tokens",
+                   "25", "--ignore-eos", "--threads", "1", "--json", file("j"), "--trace", file("t")});
   ASSERT_EQ(outcome.code, 0) << outcome.out << outcome.err;
   EXPECT_NE(outcome.out.find("\n  same output as chapter 1: yes"), std::string::npos) << outcome.out;
   EXPECT_EQ(outcome.out.find('\x1b'), std::string::npos) << "no color where it is not asked for";
@@ -28,6 +29,18 @@ TEST_F(Programs, Chapter6) {
   EXPECT_EQ(details.at("by_k").size(), 8u);
   EXPECT_LT(details.at("distribution_distance").number(), details.at("distribution_limit").number());
   EXPECT_NE(outcome.out.find("\n  round 1: drafted ["), std::string::npos);
+
+  // Row 1 of the trace: the rounds.
+  int64_t rounds = 0, drafted_in_rounds = 0, accepted_in_rounds = 0;
+  Json::parse_file(file("t")).at("traceEvents").for_each([&](const Json& event) {
+    if (event.at("tid").integer() != 1 || event.at("name").string() != "round") return;
+    ++rounds;
+    drafted_in_rounds += static_cast<int64_t>(event.at("args").at("drafted").size());
+    accepted_in_rounds += event.at("args").at("accepted").integer();
+  });
+  EXPECT_EQ(rounds, details.at("rounds").integer());
+  EXPECT_EQ(drafted_in_rounds, drafted);
+  EXPECT_EQ(accepted_in_rounds, accepted);
 
   // With a draft model that knows nothing, in color, sampled; and with nobody drafting.
   ModelConfig config = tiny_config("llama");
