@@ -79,7 +79,7 @@ echo "apt-get $*" >>"$sandbox/log"
 [[ $* == *" install "* ]] || exit 0
 [[ -e $sandbox/broken_apt ]] && echo "E: Unable to locate package" && exit 100
 for name in g++ cmake ninja pkg-config; do ln -sf "$store/$name" "$system/$name"; done
-touch "$sandbox"/libraries/{libpcre2-8,libutf8proc,fmt,CLI11,nlohmann_json,gtest,benchmark}
+touch "$sandbox"/libraries/{libpcre2-8,libutf8proc,fmt,CLI11,nlohmann_json,libxxhash,gtest,benchmark}
 STUB
   stub sudo <<'STUB'
 [[ -e $sandbox/sudo_asks ]] && echo "sudo: a password is required" && exit 1
@@ -114,7 +114,7 @@ reset() {
 # A system with everything installed.
 reset_complete() {
   reset g++ cmake ninja ctest pkg-config "$@"
-  touch "$sandbox"/libraries/{libpcre2-8,libutf8proc,fmt,CLI11,nlohmann_json,gtest,benchmark}
+  touch "$sandbox"/libraries/{libpcre2-8,libutf8proc,fmt,CLI11,nlohmann_json,libxxhash,gtest,benchmark}
 }
 
 on_system() { PATH=$system "$@"; }
