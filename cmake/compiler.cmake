@@ -26,7 +26,7 @@ if(LLM_NATIVE)
 endif()
 target_compile_options(llm_options INTERFACE "$<$<COMPILE_LANGUAGE:CXX>:${options}>") # nvcc knows none of them
 if(LLM_SANITIZE)
-  target_compile_options(llm_options INTERFACE -O1 -fsanitize=address,undefined -fno-sanitize-recover=all
+  target_compile_options(llm_options INTERFACE -O1 -g1 -fsanitize=address,undefined -fno-sanitize-recover=all
                                                -fno-omit-frame-pointer)
   target_link_options(llm_options INTERFACE -fsanitize=address,undefined)
 endif()
