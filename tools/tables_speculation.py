@@ -55,7 +55,7 @@ def speculative_sweep(results):
 
 @table
 def speculative_repetition(results):
-    """Lookup on a text that repeats itself: what `./run 6 --draft ngram --prompt-file ... --json` writes."""
+    """Lookup on a text that repeats itself: what the page's command with `--draft ngram` and --json writes."""
     rows = []
     for row in results.find("speculative_ngram.json", "details.by_k") or []:
         rows.append([format_count(row["k"]), percent(row["acceptance"]), two_digits(row["tokens_per_round"]),

@@ -32,7 +32,7 @@ constexpr double kMeasureSeconds = 3.0;
 
 struct SpeculativeOptions {
   std::string drafter, draft_model, draft_dtype = "bf16", color = "auto";
-  int k = 4, max_n = 3;
+  int k = 3, max_n = 3;
 };
 
 // What the runs of this program have in common.
