@@ -3,16 +3,15 @@
 //     bench_batching --benchmark_repetitions=5 --benchmark_out=bench/results/batching.json --benchmark_out_format=json
 //
 // f32 on the CPU. bench/gpu/measure has the same for a GPU.
-#include <benchmark/benchmark.h>
 #include <fmt/format.h>
 #include <omp.h>
 
 #include <map>
 
+#include "bench/chapters/run_benchmarks.h"
 #include "bench/decode_batch.h"
 #include "common/program/loaded_model.h"
 #include "common/program/machine.h"
-#include "common/program/program.h"
 
 namespace llm {
 namespace {
@@ -65,15 +64,4 @@ void register_all() {
 }  // namespace
 }  // namespace llm
 
-int main(int argc, char** argv) {
-  using namespace llm;
-  omp_set_num_threads(omp_get_num_procs());
-  return run_program([&] {
-    benchmark::Initialize(&argc, argv);
-    if (benchmark::ReportUnrecognizedArguments(argc, argv)) return 2;
-    register_all();
-    benchmark::RunSpecifiedBenchmarks();
-    benchmark::Shutdown();
-    return 0;
-  });
-}
+int main(int argc, char** argv) { return llm::run_benchmarks(argc, argv, llm::register_all); }

@@ -3,7 +3,6 @@
 // OpenBLAS where it is found.
 //
 // Weights are random; every run rereads them all, and no buffer holds zeros.
-#include <benchmark/benchmark.h>
 #include <fmt/format.h>
 #include <omp.h>
 
@@ -14,11 +13,11 @@
 #include <cblas.h>
 #endif
 
+#include "bench/chapters/run_benchmarks.h"
 #include "chapters/01_naive_generation/naive_generation.h"
 #include "chapters/02_kv_cache/contiguous_kv_cache.h"
 #include "common/program/loaded_model.h"
 #include "common/program/machine.h"
-#include "common/program/program.h"
 
 namespace llm {
 namespace {
@@ -151,29 +150,22 @@ void register_model(const std::string& name, DType dtype, int64_t prefill) {
 #endif
 }
 
+void register_all() {
+  for (const DType dtype : {DType::f32, DType::bf16}) {
+    register_model("", dtype, 256);
+    register_model("random:llama2c-15m", dtype, 256);
+    register_model("random:llama2c-110m", dtype, 256);
+  }
+  benchmark::RegisterBenchmark("naive_100_tokens/stories/f32",
+                               [](benchmark::State& state) { run_naive(state, model_of("", DType::f32), 4, 100); })
+      ->UseRealTime()
+      ->Unit(benchmark::kMillisecond);
+  benchmark::RegisterBenchmark("read/4GB", [](benchmark::State& state) { read_memory(state, size_t{4} << 30); })
+      ->UseRealTime()
+      ->Unit(benchmark::kMillisecond);
+}
+
 }  // namespace
 }  // namespace llm
 
-int main(int argc, char** argv) {
-  using namespace llm;
-  omp_set_num_threads(omp_get_num_procs());
-  benchmark::Initialize(&argc, argv);
-  if (benchmark::ReportUnrecognizedArguments(argc, argv)) return 2;
-  return run_program([] {
-    for (const DType dtype : {DType::f32, DType::bf16}) {
-      register_model("", dtype, 256);
-      register_model("random:llama2c-15m", dtype, 256);
-      register_model("random:llama2c-110m", dtype, 256);
-    }
-    benchmark::RegisterBenchmark("naive_100_tokens/stories/f32",
-                                 [](benchmark::State& state) { run_naive(state, model_of("", DType::f32), 4, 100); })
-        ->UseRealTime()
-        ->Unit(benchmark::kMillisecond);
-    benchmark::RegisterBenchmark("read/4GB", [](benchmark::State& state) { read_memory(state, size_t{4} << 30); })
-        ->UseRealTime()
-        ->Unit(benchmark::kMillisecond);
-    benchmark::RunSpecifiedBenchmarks();
-    benchmark::Shutdown();
-    return 0;
-  });
-}
+int main(int argc, char** argv) { return llm::run_benchmarks(argc, argv, llm::register_all); }

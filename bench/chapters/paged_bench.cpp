@@ -5,7 +5,6 @@
 //     bench_paged --device cuda --benchmark_repetitions=5 --benchmark_out=bench/results/paged_gpu.json ...
 //
 // f32 on the CPU, bf16 on a GPU.
-#include <benchmark/benchmark.h>
 #include <fmt/format.h>
 #include <omp.h>
 
@@ -15,11 +14,11 @@
 #include <memory>
 #include <random>
 
+#include "bench/chapters/run_benchmarks.h"
 #include "chapters/02_kv_cache/contiguous_kv_cache.h"
 #include "chapters/03_paged_attention/paged_kv_cache.h"
 #include "common/model/step_runner.h"
 #include "common/program/loaded_model.h"
-#include "common/program/program.h"
 #include "common/tensor/device_memory.h"
 
 namespace llm {
@@ -175,24 +174,16 @@ void register_all() {
   }
 }
 
+// --device cuda
+void take_device(int& argc, char** argv) {
+  if (argc != 3 || std::strcmp(argv[1], "--device") != 0) return;
+  if (std::strcmp(argv[2], "cuda") != 0) fail_input("--device is {}, but must be cuda or left out", argv[2]);
+  where.device = Device::cuda;
+  require_device(where.device);
+  argc = 1;
+}
+
 }  // namespace
 }  // namespace llm
 
-int main(int argc, char** argv) {
-  using namespace llm;
-  omp_set_num_threads(omp_get_num_procs());
-  return run_program([&] {
-    benchmark::Initialize(&argc, argv);
-    if (argc == 3 && std::strcmp(argv[1], "--device") == 0) {
-      if (std::strcmp(argv[2], "cuda") != 0) fail_input("--device is {}, but must be cuda or left out", argv[2]);
-      where.device = Device::cuda;
-      require_device(where.device);
-      argc = 1;
-    }
-    if (benchmark::ReportUnrecognizedArguments(argc, argv)) return 2;
-    register_all();
-    benchmark::RunSpecifiedBenchmarks();
-    benchmark::Shutdown();
-    return 0;
-  });
-}
+int main(int argc, char** argv) { return llm::run_benchmarks(argc, argv, llm::register_all, llm::take_device); }

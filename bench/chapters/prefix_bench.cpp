@@ -2,14 +2,13 @@
 // beside the forward pass that a hit saves. The medians of one run are compared, so that a shared machine does no harm.
 //
 //     bench_prefix --benchmark_repetitions=5 --benchmark_out=bench/results/prefix.json --benchmark_out_format=json
-#include <benchmark/benchmark.h>
 #include <fmt/format.h>
 #include <omp.h>
 
 #include <numeric>
 
+#include "bench/chapters/run_benchmarks.h"
 #include "chapters/08_prompt_caching/prompt_service.h"
-#include "common/program/program.h"
 
 namespace llm {
 namespace {
@@ -91,15 +90,4 @@ void register_all() {
 }  // namespace
 }  // namespace llm
 
-int main(int argc, char** argv) {
-  using namespace llm;
-  omp_set_num_threads(omp_get_num_procs());
-  return run_program([&] {
-    benchmark::Initialize(&argc, argv);
-    if (benchmark::ReportUnrecognizedArguments(argc, argv)) return 2;
-    register_all();
-    benchmark::RunSpecifiedBenchmarks();
-    benchmark::Shutdown();
-    return 0;
-  });
-}
+int main(int argc, char** argv) { return llm::run_benchmarks(argc, argv, llm::register_all); }

@@ -1,50 +1,25 @@
-// The program, run as a user runs it.
-#include <gtest/gtest.h>
-
-#include <sstream>
-
+#include "tests/bench/programs.h"
 #include "tests/support/gpu_device.h"
-#include "tests/support/process.h"
-#include "tests/support/tiny_model.h"
 
 namespace llm {
 namespace {
 
-using Words = std::vector<std::string>;
-
-class Program : public testing::Test {
+class Chapter8 : public Programs {
  protected:
-  static void SetUpTestSuite() {
-    ModelConfig config = tiny_config("llama");
-    config.vocab_size = 512;
-    model = temporary_root() / "tiny";
-    write_tiny_model(model, config, 1, "gpt2");
-  }
-  void SetUp() override { folder = temporary_folder(); }
-
-  Outcome run(Words more, const std::string& program = CHAPTER_08_PROGRAM) const {
-    more.insert(more.end(), {"--model", model, "--max-tokens", "9", "--ignore-eos"});
-    return run_process(program, more);
-  }
-  Json details_of(Words more, int code = 0) const {
+  static Outcome run(const Words& more) { return Programs::run(CHAPTER_08_PROGRAM, more); }
+  Json details_of(Words more) const {
     more.insert(more.end(), {"--json", file("j")});
     const Outcome outcome = run(more);
-    EXPECT_EQ(outcome.code, code) << outcome.out << outcome.err;
+    EXPECT_EQ(outcome.code, 0) << outcome.out << outcome.err;
     return Json::parse_file(file("j")).at("details");
   }
-  void expect_refusal(const Words& more, const std::string& part) const {
-    const Outcome outcome = run(more);
-    EXPECT_EQ(outcome.code, 2) << outcome.err;
-    EXPECT_NE(outcome.err.find(part), std::string::npos) << outcome.err;
-    EXPECT_EQ(outcome.err.find('\n'), outcome.err.size() - 1) << outcome.err;
+  void refused(Words more, const std::string& part) const {
+    more.insert(more.end(), {"--model", model, "--max-tokens", "9"});
+    expect_refusal(CHAPTER_08_PROGRAM, more, part);
   }
-  std::string file(const char* name) const { return folder / name; }
-
-  inline static std::string model;
-  std::filesystem::path folder;
 };
 
-TEST_F(Program, Runs) {
+TEST_F(Chapter8, Runs) {
   const Outcome outcome = run({"--tokens", "70,71", "--block-size", "4", "--json", file("j"), "--trace", file("t"),
                                "--results", file("r"), "--step-log", file("s")});
   ASSERT_EQ(outcome.code, 0) << outcome.out << outcome.err;
@@ -83,7 +58,7 @@ TEST_F(Program, Runs) {
   EXPECT_NE(read_file(file("s")).find("\"free_blocks\""), std::string::npos);
 }
 
-TEST_F(Program, WithoutACacheAndWithOtherRules) {
+TEST_F(Chapter8, WithoutACacheAndWithOtherRules) {
   const Json off = details_of({"--tokens", "3", "--block-size", "4", "--prefix-cache", "off"});
   EXPECT_EQ(off.at("cached_tokens").integer(), 0);
   EXPECT_EQ(off.at("written_tokens").integer(), 0);
@@ -104,7 +79,7 @@ TEST_F(Program, WithoutACacheAndWithOtherRules) {
   }
 }
 
-TEST_F(Program, ServesAFileOfRequests) {
+TEST_F(Chapter8, ServesAFileOfRequests) {
   write_file(file("requests.jsonl"),
              R"({"id": "a", "prompt_token_ids": [1,2,3,4,5,6,7,8,9]}
 {"id": "b", "arrival_step": 3, "prompt_token_ids": [1,2,3,4,5,6,7,8,10,11]}
@@ -119,7 +94,7 @@ TEST_F(Program, ServesAFileOfRequests) {
   EXPECT_NE(results.find("\"cached_tokens\":8"), std::string::npos) << results;
 }
 
-TEST_F(Program, ComparesTwoPrompts) {
+TEST_F(Chapter8, ComparesTwoPrompts) {
   write_file(file("second"), "red ball");
   const Outcome outcome = run({"--prompt", "red kite", "--compare-file", file("second"), "--block-size", "1"});
   ASSERT_EQ(outcome.code, 0) << outcome.err;
@@ -130,18 +105,12 @@ TEST_F(Program, ComparesTwoPrompts) {
 }
 
 // Every word of chapter 1's is compared.
-TEST_F(Program, FindsADifference) {
-  ASSERT_EQ(run({"--tokens", "3,4", "--json", file("one")}, CHAPTER_01_PROGRAM).code, 0);
-  Json one = Json::parse_file(file("one"));
-  std::vector<int32_t> ids;
-  one.at("token_ids").for_each([&](const Json& id) { ids.push_back(static_cast<int32_t>(id.integer())); });
-  ids[8] = (ids[8] + 1) % 512;
-  one.set("token_ids", Json::integers(ids));
-  write_file(file("one"), one.dump());
+TEST_F(Chapter8, FindsADifference) {
+  write_changed_reference();
   EXPECT_EQ(run({"--tokens", "3,4", "--reference", file("one")}).code, 1);
 }
 
-TEST_F(Program, OnTheSimulator) {
+TEST_F(Chapter8, OnTheSimulator) {
   LLM_SKIP_WITHOUT(Device::simt);
   const Outcome outcome =
       run_process(CHAPTER_08_PROGRAM, {"--model", model, "--tokens", "3", "--max-tokens", "2", "--device", "simt",
@@ -150,26 +119,18 @@ TEST_F(Program, OnTheSimulator) {
   EXPECT_EQ(outcome.out.find("nan"), std::string::npos) << outcome.out;
 }
 
-TEST_F(Program, OneTokenOnly) {
-  const Outcome outcome = run_process(CHAPTER_08_PROGRAM, {"--model", model, "--tokens", "3", "--max-tokens", "1"});
-  EXPECT_EQ(outcome.code, 0) << outcome.err;
-  EXPECT_EQ(outcome.out.find("nan"), std::string::npos) << outcome.out;
-}
-
-TEST_F(Program, BadInput) {
-  expect_refusal({"--block-size", "12"}, "--block-size is 12, but must be a power of two");
-  expect_refusal({"--prefix-cache", "maybe"}, "--prefix-cache is \"maybe\"");
-  expect_refusal({"--ttl", "-1"}, "--ttl is \"-1\"");
-  expect_refusal({"--read-price", "1"}, "--read-price is \"1\"");
-  expect_refusal({"--scheduler", "static"}, "--scheduler is static, but a static batch has no prompt cache");
-  expect_refusal({"--tokens", "3", "--num-blocks", "2"},
-                 "--num-blocks is 2, but the longest text takes 3 blocks of 16 tokens");
-  expect_refusal({"--compare-file", file("nowhere")}, "nowhere: no such file");
-  expect_refusal({"--requests", file("nowhere")}, "nowhere: no such file");
-  const Outcome outcome = run_process(CHAPTER_08_PROGRAM, {"--model", "random:llama2c-15m", "--compare", "x"});
-  EXPECT_EQ(outcome.code, 2);
-  EXPECT_NE(outcome.err.find("--compare is text, but random:llama2c-15m has no tokenizer"), std::string::npos)
-      << outcome.err;
+TEST_F(Chapter8, BadInput) {
+  refused({"--block-size", "12"}, "--block-size is 12, but must be a power of two");
+  refused({"--prefix-cache", "maybe"}, "--prefix-cache is \"maybe\"");
+  refused({"--ttl", "-1"}, "--ttl is \"-1\"");
+  refused({"--read-price", "1"}, "--read-price is \"1\"");
+  refused({"--scheduler", "static"}, "--scheduler is static, but a static batch has no prompt cache");
+  refused({"--tokens", "3", "--num-blocks", "2"},
+          "--num-blocks is 2, but the longest text takes 3 blocks of 16 tokens");
+  refused({"--compare-file", file("nowhere")}, "nowhere: no such file");
+  refused({"--requests", file("nowhere")}, "nowhere: no such file");
+  expect_refusal(CHAPTER_08_PROGRAM, {"--model", "random:llama2c-15m", "--compare", "x"},
+                 "--compare is text, but random:llama2c-15m has no tokenizer");
 }
 
 }  // namespace
