@@ -39,6 +39,9 @@ void require_device() {
 }
 
 std::shared_ptr<void> allocate(size_t bytes) {
+  cudaStreamCaptureStatus capture = cudaStreamCaptureStatusNone;
+  CUDA_CHECK(cudaStreamIsCapturing(stream(), &capture));
+  require(capture == cudaStreamCaptureStatusNone, "{} bytes taken while a graph is recorded", bytes);
   void* memory = nullptr;
   const cudaError_t status = cudaMallocAsync(&memory, std::max<size_t>(bytes, 1), stream());
   if (status == cudaErrorMemoryAllocation) {

@@ -47,6 +47,7 @@ TensorView StepRunner::run(const Batch& batch, KvMemory& memory) {
   const auto forward = [&] { model_.forward(decode.batch, memory, attend_, decode.workspace, decode.logits); };
   if (!decode.warm) {
     forward();
+    decode.workspace.reset();  // one piece of memory from now on: what is recorded allocates nothing
     decode.warm = true;
   } else {
     if (!decode.replay) decode.replay = record_graph(model_.device(), forward);

@@ -28,7 +28,7 @@ class StepRunner {
     Batch batch;
     Workspace workspace;
     Tensor logits;                 // [num_seqs, vocab_size]
-    bool warm = false;             // after its first step the workspace grows no more
+    bool warm = false;             // after its first step the workspace holds all it needs
     std::function<void()> replay;  // none before the second
   };
 

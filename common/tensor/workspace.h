@@ -7,8 +7,8 @@
 
 namespace llm {
 
-// A bump allocator. From the second step of a given size on it allocates nothing, and the same sequence of `take` calls
-// returns the same addresses, which is what a captured CUDA graph needs.
+// A bump allocator. After the first step of a given size and the `reset` behind it, it allocates nothing, and the same
+// sequence of `take` calls returns the same addresses, which is what a captured CUDA graph needs.
 class Workspace {
  public:
   explicit Workspace(Device device = Device::cpu) : device_(device) {}

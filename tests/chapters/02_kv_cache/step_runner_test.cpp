@@ -118,6 +118,30 @@ TEST_P(StepRunnerOn, PaddingBehindAStepChangesNothing) {
   }
 }
 
+// Scratch that comes in several pieces in the first step is one piece when the second is recorded.
+AttendFn plain_attend = nullptr;
+void attend_with_much_scratch(const Batch& batch, TensorView q, const KvView& kv, Workspace& workspace,
+                              TensorView out) {
+  constexpr int64_t kNumbers = 1 << 20;
+  workspace.take({kNumbers}, DType::f32);
+  workspace.take({2 * kNumbers}, DType::f32);
+  plain_attend(batch, q, kv, workspace, out);
+}
+
+TEST_P(StepRunnerOn, WhatIsRecordedAllocatesNothing) {
+  const auto model = tiny_transformer(tiny_config("llama"), 4, DType::f32, GetParam());
+  plain_attend = model->ops().attend;
+  ContiguousKvCache cache(model->config(), 8, 1, DType::f32, GetParam());
+  StepRunner runner(*model, attend_with_much_scratch);
+  Batch batch(1, 1, GetParam());
+  for (int32_t position = 0; position < 4; ++position) {
+    batch.clear();
+    batch.add(0, Ids{7}, position, LogitRows::last);
+    ASSERT_TRUE(cache.begin_step(batch));
+    for (const double value : to_doubles(to_host(runner.run(batch, cache)))) ASSERT_TRUE(std::isfinite(value));
+  }
+}
+
 // A chunk of a prompt, without logits, and the next step's lists written at once: nobody has waited for the first.
 // The simulator is made to do its work as late as it may.
 TEST_P(StepRunnerOn, AStepWithoutLogitsHasReadItsLists) {
