@@ -32,20 +32,6 @@ Json time_steps(const GpuBench& bench, DecodeBatch& batch) {
   return summary(ms);
 }
 
-void bench_batch_sizes(GpuBench& bench, const LoadedModel& loaded, AttendFn attend) {
-  const Transformer& model = *loaded.transformer;
-  const int32_t context = bench.quick ? 5 : std::min(512, model.config().context_length / 2);
-  for (const int32_t batch_size : bench.quick ? std::vector{1, 3} : std::vector{1, 2, 4, 8, 16, 32, 64}) {
-    DecodeBatch batch(model, attend, batch_size, context);
-    const Json ms = time_steps(bench, batch);
-    const StepCost cost = batch.cost();
-    Json row = row_of(loaded);
-    row.set("batch_size", batch_size).set("context_len", context).set("flops", cost.flops).set("bytes", cost.bytes);
-    row.set("intensity", cost.intensity()).set("step_ms", ms);
-    bench.add("batch_sizes", row.set("tokens_per_second", 1000.0 * batch_size / median_of(ms)));
-  }
-}
-
 ServingSetup make_setup(const LoadedModel& loaded, AttendFn attend, std::vector<Request> requests, int max_running) {
   ServingOptions serving;
   serving.max_running = max_running;
@@ -121,10 +107,24 @@ void find_flip(GpuBench& bench, const LoadedModel& loaded, AttendFn attend) {
 
 }  // namespace
 
+void bench_batch_sizes(GpuBench& bench, const std::string& name, DType dtype) {
+  const LoadedModel loaded = load_model(name, dtype, bench.device);
+  const Transformer& model = *loaded.transformer;
+  const int32_t context = bench.quick ? 5 : std::min(512, model.config().context_length / 2);
+  for (const int32_t batch_size : bench.quick ? std::vector{1, 3} : std::vector{1, 2, 4, 8, 16, 32, 64}) {
+    DecodeBatch batch(model, flash_attend(bench.device), batch_size, context);
+    const Json ms = time_steps(bench, batch);
+    const StepCost cost = batch.cost();
+    Json row = row_of(loaded);
+    row.set("batch_size", batch_size).set("context_len", context).set("flops", cost.flops).set("bytes", cost.bytes);
+    row.set("intensity", cost.intensity()).set("step_ms", ms);
+    bench.add("batch_sizes", row.set("tokens_per_second", 1000.0 * batch_size / median_of(ms)));
+  }
+}
+
 void bench_batching(GpuBench& bench, const std::string& name, DType dtype) {
   const LoadedModel loaded = load_model(name, dtype, bench.device);
   const AttendFn attend = flash_attend(bench.device);
-  bench_batch_sizes(bench, loaded, attend);
   bench_schedules(bench, loaded, attend);
   find_flip(bench, loaded, attend);
 }

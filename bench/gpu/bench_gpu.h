@@ -70,7 +70,8 @@ void bench_prompt_cache(GpuBench& bench, const LoadedModel& loaded);
 void bench_model(GpuBench& bench, const std::string& name, DType dtype);
 // Chapter 6's rounds, with acceptance simulated.
 void bench_speculation(GpuBench& bench, const std::string& name, const std::string& draft_name, DType dtype);
-// Chapter 7: decode steps over batch sizes, schedules of one load, texts that a batch changes.
+// Chapter 7: decode steps over batch sizes; schedules of one load, and texts that a batch changes.
+void bench_batch_sizes(GpuBench& bench, const std::string& name, DType dtype);
 void bench_batching(GpuBench& bench, const std::string& name, DType dtype);
 // Chapter 7's engine on a file of requests, for a peer that serves the same.
 void bench_requests(GpuBench& bench, const std::string& name, DType dtype, const std::filesystem::path& requests);

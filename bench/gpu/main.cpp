@@ -28,6 +28,7 @@ int run(int argc, const char* const* argv) {
       {"grouped", [&] { bench_grouped(bench); }},
       {"model", [&] { bench_model(bench, model, format()); }},
       {"speculation", [&] { bench_speculation(bench, model, draft_model, format()); }},
+      {"batch_sizes", [&] { bench_batch_sizes(bench, model, format()); }},
       {"batching", [&] { bench_batching(bench, model, format()); }},
       {"requests", [&] { bench_requests(bench, model, format(), requests); }},
   };
@@ -35,7 +36,7 @@ int run(int argc, const char* const* argv) {
   for (const auto& [name, run_part] : parts) names.push_back(name);
 
   line.add("--part", &part, names, "what to time");
-  line.add("--model", &model, "for the last four parts: a Hugging Face folder, or random:NAME; else the embedded one");
+  line.add("--model", &model, "for the last five parts: a Hugging Face folder, or random:NAME; else the embedded one");
   line.add("--dtype", &dtype, {"f32", "bf16"}, "their number format");
   line.add("--draft-model", &draft_model, "the part speculation's second model");
   line.add("--requests", &requests, "the part requests': a file of them");

@@ -83,8 +83,11 @@ def parts(program, device, quick):
     def speculation(name, draft):
         return [program, "--part", "speculation", "--model", name, "--draft-model", draft, *flags]
 
-    def batching(name, dtype):
-        return [program, "--part", "batching", "--model", name, "--dtype", dtype, *flags]
+    def batch_sizes(name):
+        return [program, "--part", "batch_sizes", "--model", name, *flags]
+
+    def batching(name):
+        return [program, "--part", "batching", "--model", name, *flags]
 
     def served(name):
         script = str(ROOT / "bench/gpu/transformers_batching.py")
@@ -102,21 +105,23 @@ def parts(program, device, quick):
         yield "llama-3.2-1b bf16", model("random:llama-3.2-1b", "bf16"), 60
         yield "llama-3.2-1b f32", model("random:llama-3.2-1b", "f32"), 60
     yield "flash", kernels("flash"), 90
-    yield "grouped", kernels("grouped"), 60
+    yield "grouped", kernels("grouped"), 80
     yield "torch attention", torch_peer, 60
     yield "dram", dram, 40
     yield "transformers", peer, 110
-    yield "batching, stories bf16", batching("models/stories", "bf16"), 60
+    yield "batch sizes, stories", batch_sizes("models/stories"), 30
+    yield "batching, stories", batching("models/stories"), 60
     yield "transformers' batching, stories", served("models/stories"), 90
     if not quick:
-        yield "batching, llama-3.2-1b bf16", batching("random:llama-3.2-1b", "bf16"), 90
+        yield "batch sizes, llama-3.2-1b", batch_sizes("random:llama-3.2-1b"), 30
+        yield "batching, llama-3.2-1b", batching("random:llama-3.2-1b"), 90
         yield "transformers' batching, llama-3.2-1b", served("llama-3.2-1b"), 150
     yield "matrix", kernels("matrix"), 40
     if not quick:
         yield "speculation, stories", speculation("models/stories", "models/stories-draft"), 30
         yield "llama-3-8b bf16", model("random:llama-3-8b", "bf16"), 200
         yield "speculation, llama-3-8b", speculation("random:llama-3-8b", "random:llama-3.2-1b"), 150
-        yield "batching, llama-3-8b bf16", batching("random:llama-3-8b", "bf16"), 200
+        yield "batch sizes, llama-3-8b", batch_sizes("random:llama-3-8b"), 60
 
 
 def run_part(command, seconds, folder):

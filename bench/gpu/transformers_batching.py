@@ -39,7 +39,7 @@ def make_requests(count, vocab_size, prompt_mean, output_mean, longest, seed=1):
 
 
 def write_random_model(torch, transformers, folder, shape):
-    model = make_model(torch, transformers, shape, "cpu")
+    model = make_model(torch, transformers, shape, "cuda")
     model.save_pretrained(folder)
     shutil.copy(ROOT / "models/stories/tokenizer.json", folder)  # ids are given, but a loader wants one
 
@@ -101,9 +101,9 @@ def main():
             write_random_model(torch, transformers, folder, TINY if arguments.quick else SHAPE)
         config = json.loads((folder / "config.json").read_text())
         context = config["max_position_embeddings"]
-        count = 4 if arguments.quick else 64
+        count = 4 if arguments.quick else 64 if arguments.model != "llama-3.2-1b" else 32
         requests = make_requests(count, config["vocab_size"], min(128, context / 8), min(128, context / 4), context // 3)
-        theirs, their_texts, attention = serve_theirs(torch, transformers, folder, requests, 2 if arguments.quick else 3)
+        theirs, their_texts, attention = serve_theirs(torch, transformers, folder, requests, 3 if count == 64 else 2)
         torch.cuda.empty_cache()
         ours = serve_ours(arguments.program, folder, requests, arguments.quick)
     same = sum(their_texts[request["id"]] == ours["token_ids"][request["id"]] for request in requests)

@@ -17,17 +17,23 @@ namespace llm {
 
 namespace {
 
-// Numbers between −1 and 1, rounded to `dtype`.
+// Numbers between −1 and 1, rounded to `dtype`. After a million they repeat, since drawing the keys of a long context
+// takes longer than reading them; no row's length divides the period.
 Tensor random_numbers(Shape shape, DType dtype, uint64_t seed) {
+  constexpr int64_t kPeriod = 1'048'573;  // a prime
   const Tensor tensor(shape, dtype);
   std::mt19937_64 random(seed);
-  for (int64_t i = 0; i < shape.numel(); ++i) {
-    const float value = static_cast<float>(random() >> 40) * 0x1p-23f - 1.0f;
-    if (dtype == DType::bf16) {
-      tensor.view().as<bf16>()[i] = to_bf16(value);
-    } else {
-      tensor.view().as<float>()[i] = value;
+  const auto fill = [&](auto* numbers, auto rounded) {
+    const int64_t drawn = std::min(shape.numel(), kPeriod);
+    std::generate_n(numbers, drawn, [&] { return rounded(static_cast<float>(random() >> 40) * 0x1p-23f - 1.0f); });
+    for (int64_t i = drawn; i < shape.numel(); i += drawn) {
+      std::copy_n(numbers, std::min(drawn, shape.numel() - i), numbers + i);
     }
+  };
+  if (dtype == DType::bf16) {
+    fill(tensor.view().as<bf16>(), to_bf16);
+  } else {
+    fill(tensor.view().as<float>(), [](float value) { return value; });
   }
   return tensor;
 }

@@ -164,10 +164,10 @@ TEST_P(GpuBenchTest, Speculation) {
   EXPECT_EQ(rows.at(1).at("simulated_acceptance").number(), 0.7);
 }
 
-TEST_P(GpuBenchTest, Batching) {
+TEST_P(GpuBenchTest, BatchSizes) {
   const std::string model = folder / "tiny";
   write_tiny_model(model, tiny_config("llama"), 1, "gpt2");
-  const Json json = run({"--part", "batching", "--model", model});
+  const Json json = run({"--part", "batch_sizes", "--model", model});
   ASSERT_EQ(json.at("batch_sizes").size(), 2u);
   const Json one = json.at("batch_sizes").at(size_t{0}), three = json.at("batch_sizes").at(1);
   EXPECT_EQ(three.at("batch_size").integer(), 3);
@@ -175,6 +175,12 @@ TEST_P(GpuBenchTest, Batching) {
   EXPECT_LT(three.at("bytes").number(), 1.2 * one.at("bytes").number()) << "the weights are read once";
   EXPECT_GT(three.at("intensity").number(), 2.0 * one.at("intensity").number());
   expect_summary(three.at("step_ms"));
+}
+
+TEST_P(GpuBenchTest, Batching) {
+  const std::string model = folder / "tiny";
+  write_tiny_model(model, tiny_config("llama"), 1, "gpt2");
+  const Json json = run({"--part", "batching", "--model", model});
   std::vector<std::string> schedules;
   json.at("serving").for_each([&](const Json& row) {
     schedules.push_back(row.at("schedule").string());
