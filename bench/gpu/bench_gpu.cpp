@@ -44,9 +44,8 @@ double seconds_of(Device device, const std::function<void()>& run) {
 }  // namespace
 
 Json time_us(const GpuBench& bench, int64_t copies, const std::function<void(int64_t)>& work) {
-  constexpr double kGraphSeconds = 5e-3;
+  constexpr double kGraphSeconds = 5e-3, kMostSeconds = 1.0;  // a graph, all of them
   constexpr int64_t kMostCalls = 2000;
-  const int repetitions = bench.quick ? 2 : 21;
   const auto record = [&](int64_t calls) {
     return record_graph(bench.device, [&] {
       for (int64_t i = 0; i < calls; ++i) work(i);
@@ -54,19 +53,21 @@ Json time_us(const GpuBench& bench, int64_t copies, const std::function<void(int
   };
   work(0);  // what is loaded or allocated at the first call
   synchronize(bench.device);
-  int64_t calls = copies;
+  int64_t calls = copies, repetitions = 2;
   if (!bench.quick) {
     const int64_t trial = std::max<int64_t>(copies, 8);
     const std::function<void()> replay = record(trial);
     seconds_of(bench.device, replay);
     const double seconds = seconds_of(bench.device, replay) / static_cast<double>(trial);
     calls = std::clamp(static_cast<int64_t>(kGraphSeconds / seconds), copies, std::max(copies, kMostCalls));
+    repetitions = std::clamp<int64_t>(static_cast<int64_t>(kMostSeconds / seconds) / calls, 3, 21);
   }
   const std::function<void()> replay = record(calls);
   seconds_of(bench.device, replay);
   std::vector<double> us;
-  for (int r = 0; r < repetitions; ++r)
+  for (int64_t r = 0; r < repetitions; ++r) {
     us.push_back(1e6 * seconds_of(bench.device, replay) / static_cast<double>(calls));
+  }
   return summary(us).set("calls", calls);
 }
 
