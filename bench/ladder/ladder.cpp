@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdio>
+#include <cstdlib>
 #include <fstream>
 #include <limits>
 #include <thread>
@@ -67,7 +68,21 @@ std::string ladder_table(const std::vector<Json>& reports) {
   return table.to_string();
 }
 
-Json describe_machine() {
+namespace {
+
+// The first line of what a command prints, "" where it can't be run.
+std::string first_line_of(const std::string& command) {
+  std::string line;
+  if (FILE* pipe = popen((command + " 2>/dev/null").c_str(), "r")) {
+    for (int c = std::fgetc(pipe); c != EOF && c != '\n'; c = std::fgetc(pipe)) line += static_cast<char>(c);
+    pclose(pipe);
+  }
+  return line;
+}
+
+}  // namespace
+
+Json describe_machine(Device device) {
   Json machine = Json::object();
   std::string processor = "unknown";
   std::ifstream cpuinfo("/proc/cpuinfo");
@@ -81,18 +96,14 @@ Json describe_machine() {
   utsname system{};
   if (uname(&system) == 0) machine.set("system", fmt::format("{} {}", system.sysname, system.machine));
   machine.set("compiler", "g++ " __VERSION__);
+  if (device == Device::cuda) machine.set("gpu", first_line_of("nvidia-smi --query-gpu=name --format=csv,noheader"));
   return machine;
 }
 
 std::string describe_commit(const std::filesystem::path& folder) {
-  const std::string command =
-      fmt::format("git -C '{}' describe --always --abbrev=12 --exclude='*' --dirty=+ 2>/dev/null", folder.string());
-  std::string commit;
-  if (FILE* pipe = popen(command.c_str(), "r")) {
-    for (int c = std::fgetc(pipe); c != EOF && c != '\n'; c = std::fgetc(pipe)) commit += static_cast<char>(c);
-    pclose(pipe);
-  }
-  return commit;
+  if (const char* commit = std::getenv("COMMIT")) return commit;
+  return first_line_of(
+      fmt::format("git -C '{}' describe --always --abbrev=12 --exclude='*' --dirty=+", folder.string()));
 }
 
 }  // namespace llm

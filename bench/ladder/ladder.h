@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "common/json/json.h"
+#include "common/tensor/tensor.h"
 
 namespace llm {
 
@@ -18,10 +19,11 @@ int run_program_file(const std::filesystem::path& program, const std::vector<std
 // Chapter, technique, time to first token, tokens/s, speed against chapter 1, KV bytes, same output: one row a report.
 std::string ladder_table(const std::vector<Json>& reports);
 
-// What the numbers were measured on: processor, cores, system, compiler.
-Json describe_machine();
+// What the numbers were measured on: processor, cores, system, compiler, and the GPU where it was one.
+Json describe_machine(Device device);
 
-// The commit that is checked out, with "+" where files differ from it; "" where that can't be told.
+// What COMMIT in the environment says; else the commit that is checked out, with "+" where files differ from it; ""
+// where that can't be told.
 std::string describe_commit(const std::filesystem::path& folder);
 
 }  // namespace llm

@@ -71,7 +71,7 @@ int run(int argc, const char* const* argv) {
     Json ladder = Json::object();
     Json chapters = Json::array();
     for (const Json& report : reports) chapters.push(report);
-    ladder.set("machine", describe_machine());
+    ladder.set("machine", describe_machine(options.device));
     const std::string commit = describe_commit(build);
     commit.empty() ? ladder.set_null("commit") : ladder.set("commit", commit);
     write_file(options.json, ladder.set("chapters", chapters).dump() + "\n");

@@ -51,7 +51,7 @@ TEST(Ladder, ReturnsTheProgramsExitCode) {
 }
 
 TEST(Ladder, KnowsTheMachine) {
-  const Json machine = describe_machine();
+  const Json machine = describe_machine(Device::cpu);
   EXPECT_FALSE(machine.at("processor").string().empty());
   EXPECT_GE(machine.at("cores").integer(), 1);
   EXPECT_EQ(machine.at("system").string().substr(0, 5), "Linux");
@@ -60,6 +60,9 @@ TEST(Ladder, KnowsTheMachine) {
 
 TEST(Ladder, KnowsTheCommit) {
   const std::filesystem::path folder = temporary_folder();
+  setenv("COMMIT", "0123", 1);
+  EXPECT_EQ(describe_commit(folder), "0123");
+  unsetenv("COMMIT");
   EXPECT_EQ(describe_commit(folder), "") << "no repository";
   const auto git = [&](const std::string& command) {
     return run_program_file("/bin/sh", {"-c", "cd '" + folder.string() + "' && git -c user.name=a -c user.email=b " +
