@@ -36,4 +36,13 @@ function(llm_library name)
   cmake_parse_arguments(ARG "" "" "SOURCES;LINK" ${ARGN})
   add_library(${name} STATIC ${ARG_SOURCES})
   target_link_libraries(${name} PUBLIC llm_options ${ARG_LINK})
+  target_precompile_headers(${name} REUSE_FROM llm_header)
+endfunction()
+
+# llm_program(name SOURCES main.cpp ... LINK other ...): a program, likewise.
+function(llm_program name)
+  cmake_parse_arguments(ARG "" "" "SOURCES;LINK" ${ARGN})
+  add_executable(${name} ${ARG_SOURCES})
+  target_link_libraries(${name} PRIVATE ${ARG_LINK})
+  target_precompile_headers(${name} REUSE_FROM llm_header)
 endfunction()

@@ -4,16 +4,14 @@ include(GoogleTest)
 # GoogleTest's header takes most of a test's compile time: it is compiled once. A precompiled header serves only those
 # who are compiled with the same flags, so every test gets the flags of all libraries.
 add_library(llm_test_options INTERFACE)
-target_link_libraries(llm_test_options INTERFACE llm_options GTest::gtest_main fmt::fmt OpenMP::OpenMP_CXX
-                                                 PkgConfig::PCRE2 PkgConfig::UTF8PROC)
+target_link_libraries(llm_test_options INTERFACE llm_options GTest::gtest_main PkgConfig::PCRE2 PkgConfig::UTF8PROC)
 target_compile_options(llm_test_options INTERFACE $<$<CONFIG:Release>:-O1>) # a third less time to compile
 if(LLM_SANITIZE) # what is undefined in the tests' own lines is not worth half of their time to compile
   target_compile_options(llm_test_options INTERFACE -fno-sanitize=undefined)
 endif()
-file(CONFIGURE OUTPUT test_header.cpp CONTENT "// Compiled for its precompiled header alone.\n")
-add_library(llm_test_header OBJECT ${CMAKE_CURRENT_BINARY_DIR}/test_header.cpp)
+add_library(llm_test_header OBJECT ${CMAKE_CURRENT_BINARY_DIR}/header.cpp)
 target_link_libraries(llm_test_header PRIVATE llm_test_options)
-target_precompile_headers(llm_test_header PRIVATE <gtest/gtest.h> <fmt/format.h>)
+target_precompile_headers(llm_test_header PRIVATE <gtest/gtest.h> ${LLM_STANDARD_HEADERS})
 
 # llm_test(name LINK other ... LABEL label): name.cpp as a GoogleTest program, each of its tests known to ctest.
 # The label `long` keeps tests that take minutes out of a plain ./test. Those with "cuda" among their parameters have the

@@ -166,6 +166,7 @@ class PagedOnGpu : public testing::TestWithParam<std::tuple<Device, DType>> {
 // Ragged chunks, several queries a sequence: the same bits as from a contiguous cache.
 TEST_P(PagedOnGpu, ChunksAsFromAContiguousCache) {
   for (const std::string& family : tiny_families()) {
+    if (std::get<0>(GetParam()) == Device::simt && family != tiny_families().front()) continue;  // it is slow
     const auto model = make_model(family);
     std::mt19937_64 random(2);
     const std::vector<Ids> texts = {random_ids(random, 35, 131), random_ids(random, 19, 131),

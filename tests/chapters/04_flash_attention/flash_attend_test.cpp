@@ -23,7 +23,7 @@ TEST_P(FlashAttend, SaysWhatChapterOneSays) {
     const Transformer model(config, weights, dtype, device);
     std::mt19937_64 random(5);
     const std::vector<int32_t> prompt = random_ids(random, 17, config.vocab_size);
-    const GenerationParams params{device == Device::simt ? 6 : 20, true, {}};
+    const GenerationParams params{device == Device::simt ? 3 : 20, true, {}};
     const Generation naive = generate_naive(model, prompt, params);
     ContiguousKvCache cache(config, 40, 1, dtype, device);
     const Generation flash = generate_cached(model, cache, flash_attend(device), prompt, params);
