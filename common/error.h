@@ -20,20 +20,18 @@ class InputError : public std::runtime_error {
 // One line for a terminal, whatever a file had in it: control characters are spelled out, and what is too long to be
 // read is cut in the middle, for the place stands at the front and the fix at the end.
 inline std::string one_line(std::string_view text) {
-  constexpr size_t kFront = 700, kBack = 300;
-  const auto in_character = [&](size_t at) { return (static_cast<unsigned char>(text[at]) & 0xC0) == 0x80; };
-  if (text.size() > kFront + kBack) {
-    size_t front = kFront, back = text.size() - kBack;
-    while (front > 0 && in_character(front)) --front;
-    while (back < text.size() && in_character(back)) ++back;
-    return one_line(text.substr(0, front)) + " ... " + one_line(text.substr(back));
-  }
   std::string line;
   for (const char c : text) {
     const bool is_control = static_cast<unsigned char>(c) < ' ' || c == 0x7F;
     line += is_control ? fmt::format("\\x{:02X}", c) : std::string(1, c);
   }
-  return line;
+  constexpr size_t kFront = 700, kBack = 300;
+  if (line.size() <= kFront + kBack) return line;
+  size_t front = kFront, back = line.size() - kBack;
+  const auto in_character = [&](size_t at) { return (static_cast<unsigned char>(line[at]) & 0xC0) == 0x80; };
+  while (front > 0 && in_character(front)) --front;
+  while (back < line.size() && in_character(back)) ++back;
+  return line.substr(0, front) + " ... " + line.substr(back);
 }
 
 template <class... Args>

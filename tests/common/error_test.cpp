@@ -17,6 +17,7 @@ TEST(Error, ASentenceIsOneLine) {
 TEST(Error, AVeryLongSentenceKeepsItsPlaceAndItsFix) {
   const std::string whole(1000, 'x');
   EXPECT_SENTENCE(fail_input("{}", whole), whole);
+  EXPECT_LT(sentence_of([] { fail_input("{}", std::string(1000, '\n')); }).size(), 1010u) << "as it is shown";
 
   for (const size_t shift : {0, 1, 2}) {  // the cuts fall on each byte of a character
     std::string euros(shift, '-');

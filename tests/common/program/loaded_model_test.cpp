@@ -77,6 +77,23 @@ TEST_F(LoadedModelTest, AFolderWithAFileMissing) {
   }
 }
 
+// A program may be started anywhere: the embedded models are found from where it stands.
+TEST_F(LoadedModelTest, EmbeddedFoldersFromElsewhere) {
+  const std::filesystem::path project = std::filesystem::current_path();
+  const std::filesystem::path program = std::filesystem::read_symlink("/proc/self/exe");
+  if (!program.string().starts_with(project.string())) GTEST_SKIP() << "built outside the project's folder";
+  EXPECT_EQ(embedded_folder("models/stories"), "models/stories");
+
+  std::filesystem::current_path(temporary_folder());
+  const auto stories = find_embedded("models/stories"), nothing = find_embedded("models/nothing");
+  const std::string sentence = sentence_of([] { embedded_folder("models/nothing"); });
+  std::filesystem::current_path(project);
+  ASSERT_TRUE(stories);
+  EXPECT_TRUE(std::filesystem::equivalent(*stories, project / "models/stories")) << *stories;
+  EXPECT_FALSE(nothing);
+  EXPECT_EQ(sentence, "there is no folder models/nothing here; start in the project's folder or name another model");
+}
+
 TEST_F(LoadedModelTest, ADeviceThatIsNotThere) {
   for (const Device device : {Device::simt, Device::cuda}) {
     if (missing_device(device).empty()) continue;  // it is here
