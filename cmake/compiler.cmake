@@ -30,6 +30,9 @@ if(LLM_SANITIZE)
                                                -fno-omit-frame-pointer)
   target_link_options(llm_options INTERFACE -fsanitize=address,undefined)
 endif()
+if(LLM_FUZZ) # libFuzzer looks for inputs that take a new way
+  target_compile_options(llm_options INTERFACE -fsanitize=fuzzer-no-link)
+endif()
 
 # llm_library(name SOURCES a.cpp ... LINK other ...): a folder's library. LINK names everything it may use.
 function(llm_library name)

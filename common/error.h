@@ -5,6 +5,7 @@
 
 #include <stdexcept>
 #include <string>
+#include <string_view>
 #include <utility>
 
 namespace llm {
@@ -16,9 +17,26 @@ class InputError : public std::runtime_error {
   using std::runtime_error::runtime_error;
 };
 
+// One line for a terminal, whatever a file had in it: control characters are spelled out, and what is too long to be
+// read is cut in the middle, for the place stands at the front and the fix at the end.
+inline std::string one_line(std::string_view text) {
+  std::string line;
+  for (const char c : text) {
+    const bool is_control = static_cast<unsigned char>(c) < ' ' || c == 0x7F;
+    line += is_control ? fmt::format("\\x{:02X}", c) : std::string(1, c);
+  }
+  constexpr size_t kFront = 700, kBack = 300;
+  if (line.size() <= kFront + kBack) return line;
+  size_t front = kFront, back = line.size() - kBack;
+  const auto in_character = [&](size_t at) { return (static_cast<unsigned char>(line[at]) & 0xC0) == 0x80; };
+  while (front > 0 && in_character(front)) --front;
+  while (back < line.size() && in_character(back)) ++back;
+  return line.substr(0, front) + " ... " + line.substr(back);
+}
+
 template <class... Args>
 [[noreturn]] void fail_input(fmt::format_string<Args...> format, Args&&... args) {
-  throw InputError(fmt::format(format, std::forward<Args>(args)...));
+  throw InputError(one_line(fmt::format(format, std::forward<Args>(args)...)));
 }
 
 // A mistake in this program: a broken precondition. Never shown for bad input.

@@ -49,8 +49,10 @@ std::string shown(const Node& node) {
   if (node.is_object()) return "an object";
   if (node.is_array()) return "an array";
   std::string text = node.dump(-1, ' ', false, Node::error_handler_t::replace);
-  if (text.size() > 60) text = text.substr(0, 57) + "...";
-  return text;
+  if (text.size() <= 60) return text;
+  size_t end = 57;
+  while ((static_cast<unsigned char>(text[end]) & 0xC0) == 0x80) --end;  // no half characters
+  return text.substr(0, end) + "...";
 }
 
 // Builds the tree from the parser's events. nlohmann's own builder looks every new key up among the earlier ones, which

@@ -6,7 +6,7 @@
 
 namespace llm {
 
-TokenStream::TokenStream(const LoadedModel& model, const std::vector<int32_t>& prompt) : model_(model) {
+TokenStream::TokenStream(const LoadedModel& model, const std::vector<int32_t>& prompt) {
   if (model.tokenizer) decoder_.emplace(*model.tokenizer);
   for (const int32_t token : prompt) push(token);
 }

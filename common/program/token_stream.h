@@ -14,7 +14,6 @@ class TokenStream {
   void finish();
 
  private:
-  const LoadedModel& model_;
   std::optional<StreamDecoder> decoder_;
 };
 

@@ -6,6 +6,7 @@
 
 #include "common/error.h"
 #include "common/tokenizer/byte_alphabet.h"
+#include "common/tokenizer/steps.h"
 #include "common/tokenizer/unicode.h"
 
 namespace llm {
@@ -326,17 +327,9 @@ Decoder Decoder::parse(const Json& json) {
   if (json.is_null()) {
     decoder.make_steps_.push_back(maker<JoinStep>());
   } else {
-    decoder.add(json);
+    for_each_step(json, "decoders", [&](const Json& step) { decoder.make_steps_.push_back(parse_step(step)); });
   }
   return decoder;
-}
-
-void Decoder::add(const Json& json) {
-  if (json.at("type").string() == "Sequence") {
-    json.at("decoders").for_each([this](const Json& step) { add(step); });
-  } else {
-    make_steps_.push_back(parse_step(json));
-  }
 }
 
 Decoding Decoder::start() const {

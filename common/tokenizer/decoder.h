@@ -51,7 +51,6 @@ class Decoder {
   using MakeStep = std::function<std::unique_ptr<DecodeStep>()>;
 
  private:
-  void add(const Json& json);
   std::vector<MakeStep> make_steps_;
 };
 

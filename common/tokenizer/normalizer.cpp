@@ -8,6 +8,7 @@
 
 #include "common/error.h"
 #include "common/tokenizer/pattern.h"
+#include "common/tokenizer/steps.h"
 #include "common/tokenizer/unicode.h"
 
 namespace llm {
@@ -57,7 +58,7 @@ std::string replace_all(const std::string& text, const Pattern& pattern, const s
 Normalizer Normalizer::parse(const Json& json) {
   Normalizer normalizer;
   normalizer.where_ = json.where();
-  if (!json.is_null()) normalizer.add(json);
+  if (!json.is_null()) for_each_step(json, "normalizers", [&](const Json& step) { normalizer.add(step); });
   return normalizer;
 }
 
@@ -83,8 +84,6 @@ void Normalizer::add(const Json& json) {
     steps_.push_back([pattern = Pattern::parse(pattern), content](const std::string& text) {
       return replace_all(text, pattern, content);
     });
-  } else if (type == "Sequence") {
-    json.at("normalizers").for_each([this](const Json& step) { add(step); });
   } else {
     json.at("type").fail(
         fmt::format("is \"{}\", which is not supported; supported are NFC, NFD, NFKC, NFKD, Lowercase, "

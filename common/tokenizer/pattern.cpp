@@ -146,6 +146,9 @@ std::vector<Pattern::Span> Pattern::split(std::string_view text) const {
     }
     const PCRE2_SIZE* ends = pcre2_get_ovector_pointer(match.get());
     const Span found{ends[0], ends[1], true};
+    if (found.begin < done || found.end < found.begin) {  // a \K within a lookaround, reached by a detour
+      fail_input("{} ends a match before it begins; write it without \\K", where_);
+    }
     const bool empty_after_match = found.begin == found.end && found.end == done && !spans.empty();
     if (empty_after_match) {  // an empty match counts only where no match has just ended
       if (from == text.size()) break;

@@ -1,6 +1,7 @@
 #include "common/tokenizer/post_processor.h"
 
 #include "common/error.h"
+#include "common/tokenizer/steps.h"
 #include "common/tokenizer/vocabulary.h"
 
 namespace llm {
@@ -17,15 +18,13 @@ int32_t parse_id(const Json& json, const std::function<bool(int32_t)>& is_token)
 
 PostProcessor PostProcessor::parse(const Json& json, const std::function<bool(int32_t)>& is_token) {
   PostProcessor processor;
-  if (!json.is_null()) processor.add(json, is_token);
+  if (!json.is_null()) for_each_step(json, "processors", [&](const Json& step) { processor.add(step, is_token); });
   return processor;
 }
 
 void PostProcessor::add(const Json& json, const std::function<bool(int32_t)>& is_token) {
   const std::string type = json.at("type").string();
-  if (type == "Sequence") {
-    json.at("processors").for_each([&](const Json& step) { add(step, is_token); });
-  } else if (type == "TemplateProcessing") {
+  if (type == "TemplateProcessing") {
     add_template(json, is_token);
   } else if (type == "RobertaProcessing" || type == "BertProcessing") {  // "cls": ["<s>", 0], "sep": ["</s>", 2]
     before_.insert(before_.begin(), parse_id(json.at("cls").at(1), is_token));

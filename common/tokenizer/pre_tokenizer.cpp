@@ -5,13 +5,12 @@
 #include "common/error.h"
 #include "common/tokenizer/byte_alphabet.h"
 #include "common/tokenizer/pattern.h"
+#include "common/tokenizer/steps.h"
 #include "common/tokenizer/unicode.h"
 
 namespace llm {
 
 namespace {
-
-constexpr size_t kMaxSteps = 16;  // real files have two or three; every step may lengthen a text
 
 // What to do with the places a pattern found: cut them out, throw them away, or leave them with a neighbor.
 enum class Behavior { isolated, removed, merged_with_previous, merged_with_next, contiguous };
@@ -69,17 +68,12 @@ bool flag(const Json& json, std::string_view key, bool otherwise) {
 
 PreTokenizer PreTokenizer::parse(const Json& json) {
   PreTokenizer pre_tokenizer;
-  if (!json.is_null()) pre_tokenizer.add(json);
+  if (!json.is_null()) for_each_step(json, "pretokenizers", [&](const Json& step) { pre_tokenizer.add(step); });
   return pre_tokenizer;
 }
 
 void PreTokenizer::add(const Json& json) {
   const std::string type = json.at("type").string();
-  if (type == "Sequence") {
-    json.at("pretokenizers").for_each([this](const Json& step) { add(step); });
-    return;
-  }
-  if (steps_.size() == kMaxSteps) json.fail(fmt::format("is one step more than the {} supported", kMaxSteps));
   if (type == "ByteLevel") {
     if (has_byte_level_) json.fail("is a second ByteLevel, but bytes are spelled as characters only once; remove it");
     has_byte_level_ = true;

@@ -71,6 +71,26 @@ TEST_F(Programs, Chapter7ServesAFileOfRequests) {
   }
 }
 
+// The first request's text is compared with chapter 1's, which knows no stop strings, as far as it goes.
+TEST_F(Programs, Chapter7ComparesATextThatAStopStringEnded) {
+  const std::filesystem::path requests = temporary_root() / "stop.jsonl";
+  const auto serve = [&](const Json& request) {
+    write_file(requests, request.dump(-1));
+    const Outcome outcome = run_process(
+        CHAPTER_07_PROGRAM, {"--model", model, "--requests", requests, "--results", file("r"), "--json", file("j")});
+    EXPECT_EQ(outcome.code, 0) << outcome.out << outcome.err;
+    return Json::parse_file(file("r"));
+  };
+  Json request = Json::object().set("id", "a").set("prompt", "Tom had a").set("max_tokens", 12).set("ignore_eos", true);
+  const std::string whole = serve(request).at("text").string();
+  ASSERT_GE(whole.size(), 10u);
+  const std::string stop = whole.substr(6, 3);
+  const Json stopped = serve(request.set("stop", stop));
+  EXPECT_EQ(stopped.at("text").string(), whole.substr(0, whole.find(stop)));
+  EXPECT_EQ(stopped.at("finish_reason").string(), "stop");
+  EXPECT_TRUE(Json::parse_file(file("j")).at("same_output").boolean());
+}
+
 TEST_F(Programs, Chapter7ComparesAllItsTexts) {
   write_changed_reference();
   const Outcome outcome =

@@ -44,6 +44,15 @@ TEST(Json, AValueKeepsItsDocumentAlive) {
   EXPECT_EQ(inner.where(), "f.json: a.b[0]");
 }
 
+TEST(Json, CutsLongTextsBetweenCharacters) {
+  for (const size_t shift : {0, 1, 2}) {
+    std::string euros(shift, '-');
+    for (int i = 0; i < 30; ++i) euros += "€";
+    const std::string sentence = sentence_of([&] { parse('"' + euros + '"').number(); });
+    EXPECT_NE(sentence.find("€..., but must be a number"), std::string::npos) << sentence;
+  }
+}
+
 TEST(Json, NamesThePlaceOfAMistake) {
   const Json json = parse(R"({"rope": {"factor": "8"}, "list": [1, [2, 3.5]], "big": 18446744073709551615})");
   EXPECT_SENTENCE(json.at("rope").at("factor").number(1, 9),

@@ -55,14 +55,16 @@ TEST_F(LoadedModelTest, AFolderIsLoadedWhole) {
 }
 
 TEST_F(LoadedModelTest, NoSuchFolder) {
-  for (const std::string& name :
-       {std::string("no/such/folder"), (folder / "config.json").string(), std::string(5000, 'x')}) {
+  for (const std::string& name : {std::string("no/such/folder"), (folder / "config.json").string()}) {
     const std::string sentence = sentence_of([&] { load_model(name, DType::f32, Device::cpu); });
     EXPECT_TRUE(sentence.starts_with("--model is " + name +
                                      ", but there is no such folder; give a Hugging Face folder, "
                                      "or random: and one of llama2c-15m, "))
         << sentence;
   }
+  const std::string endless(5000, 'x');
+  EXPECT_NE(sentence_of([&] { load_model(endless, DType::f32, Device::cpu); }).find("x, but there is no such folder"),
+            std::string::npos);
   const std::string sentence = sentence_of([&] { load_model("random:gpt-5", DType::f32, Device::cpu); });
   EXPECT_TRUE(sentence.starts_with("--model random:gpt-5: no such shape; give one of llama2c-15m, ")) << sentence;
 }
@@ -75,6 +77,23 @@ TEST_F(LoadedModelTest, AFolderWithAFileMissing) {
     const std::string sentence = sentence_of([&] { load_model(broken.string(), DType::f32, Device::cpu); });
     EXPECT_NE(sentence.find(file), std::string::npos) << sentence;
   }
+}
+
+// A program may be started anywhere: the embedded models are found from where it stands.
+TEST_F(LoadedModelTest, EmbeddedFoldersFromElsewhere) {
+  const std::filesystem::path project = std::filesystem::current_path();
+  const std::filesystem::path program = std::filesystem::read_symlink("/proc/self/exe");
+  if (!program.string().starts_with(project.string())) GTEST_SKIP() << "built outside the project's folder";
+  EXPECT_EQ(embedded_folder("models/stories"), "models/stories");
+
+  std::filesystem::current_path(temporary_folder());
+  const auto stories = find_embedded("models/stories"), nothing = find_embedded("models/nothing");
+  const std::string sentence = sentence_of([] { embedded_folder("models/nothing"); });
+  std::filesystem::current_path(project);
+  ASSERT_TRUE(stories);
+  EXPECT_TRUE(std::filesystem::equivalent(*stories, project / "models/stories")) << *stories;
+  EXPECT_FALSE(nothing);
+  EXPECT_EQ(sentence, "there is no folder models/nothing here; start in the project's folder or name another model");
 }
 
 TEST_F(LoadedModelTest, ADeviceThatIsNotThere) {

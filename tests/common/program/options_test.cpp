@@ -116,7 +116,7 @@ TEST(Options, OutputFilesMustBePossible) {
               flag + " is /proc/x.json, but nothing can be written to the folder /proc; name another");
     const std::string endless(5000, 'x');
     EXPECT_EQ(sentence({flag, endless + "/x.json"}),
-              flag + " is " + endless + "/x.json, but there is no folder " + endless + "; make it first");
+              one_line(flag + " is " + endless + "/x.json, but there is no folder " + endless + "; make it first"));
     EXPECT_EQ(sentence({flag, folder / "new.json"}), "(no error)");
     EXPECT_EQ(sentence({flag, file}), "(no error)") << "it is replaced";
     EXPECT_EQ(sentence({flag, "/dev/null"}), "(no error)");
