@@ -11,7 +11,7 @@ A page marks what is not typed by hand with HTML comments, each closed by <!-- /
     code: FILE [REGION]        a source file, or its lines between "// region: REGION" and "// endregion"
     difference: FILE REGION to FILE REGION  how the second differs from the first
     number: FILE PATH | FORMAT a value from a JSON file
-    table: NAME                what the function of that name in tools/tables.py makes of the stored results
+    table: NAME                what the function of that name in tools/tables/ makes of the stored results
 
 FILE of a number is in bench/results where it names no folder; tools/results.py says what a PATH and a FORMAT are. A
 file or list element that is not there, and null, read "not measured"; a key that is not there is a mistake.
@@ -31,7 +31,6 @@ from pathlib import Path
 import glossary
 import plot
 from results import FORMATS, NOT_MEASURED, PageError, Results, evaluate, format_ms, read_text
-import tables_speculation  # noqa: F401, its tables join the others
 from tables import TABLES
 
 SKIPPED_FOLDERS = {"build", "third_party", "corpus", "node_modules"}
