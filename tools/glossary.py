@@ -8,7 +8,7 @@ NO_PROSE = [
     re.compile(pattern, re.DOTALL | re.MULTILINE)
     for pattern in (
         r"^ *```.*?^ *```",
-        r"<!-- (code|table|difference): .*?<!-- /\1 -->",
+        r"<!-- (code|table|difference|plot): .*?<!-- /\1 -->",
         r"<!--.*?-->",
         r"\A.*?(?=^## )",
         r"^## Papers.*\Z",

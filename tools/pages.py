@@ -11,7 +11,8 @@ A page marks what is not typed by hand with HTML comments, each closed by <!-- /
     code: FILE [REGION]        a source file, or its lines between "// region: REGION" and "// endregion"
     difference: FILE REGION to FILE REGION  how the second differs from the first
     number: FILE PATH | FORMAT a value from a JSON file
-    table: NAME                what the function of that name in tools/tables.py makes of the stored results
+    table: NAME                what the function of that name in tools/tables/ makes of the stored results
+    plot: NAME                 the picture that the function of that name in tools/plots.py draws, in docs/results
 
 FILE of a number is in bench/results where it names no folder; tools/results.py says what a PATH and a FORMAT are. A
 file or list element that is not there, and null, read "not measured"; a key that is not there is a mistake.
@@ -29,16 +30,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import glossary
-import plot
+import plots
 from results import FORMATS, NOT_MEASURED, PageError, Results, evaluate, format_ms, read_text
-import tables_speculation  # noqa: F401, its tables join the others
 from tables import TABLES
 
 SKIPPED_FOLDERS = {"build", "third_party", "corpus", "node_modules"}
 LANGUAGES = {".cpp": "cpp", ".h": "cpp", ".cuh": "cpp", ".cu": "cpp", ".py": "python", ".json": "json", ".txt": "text"}
-MARKER = re.compile(r"<!-- (code|difference|number|table): (.+?) -->(.*?)<!-- /\1 -->", re.DOTALL)
+MARKER = re.compile(r"<!-- (code|difference|number|table|plot): (.+?) -->(.*?)<!-- /\1 -->", re.DOTALL)
 LINK = re.compile(r'\]\(([^)\s]+)(?: "[^"]*")?\)|<(?:img|source)[^>]* src(?:set)?="([^"]+)"')
-OPENING = re.compile(r"<!-- (?:code|difference|number|table): ")
+OPENING = re.compile(r"<!-- (?:code|difference|number|table|plot): ")
 
 
 # ---- code ----
@@ -118,6 +118,7 @@ class Page:
     text: str
     drifts: list = field(default_factory=list)  # one line each
     mistakes: list = field(default_factory=list)
+    plots: dict = field(default_factory=dict)  # SVG by the file's name from the root
 
 
 def find_pages(root):
@@ -139,12 +140,24 @@ def write_marker(root, results, page, kind, argument):
         return write_code(root, page.path, argument)
     if kind == "difference":
         return write_difference(root, page.path, argument)
-    if argument not in TABLES:
-        raise PageError(f"there is no table {argument}; there are {', '.join(TABLES)}")
+    known = TABLES if kind == "table" else plots.PLOTS
+    if argument not in known:
+        raise PageError(f"there is no {kind} {argument}; there are {', '.join(known)}")
     try:
-        return "\n" + TABLES[argument](results) + "\n"
+        if kind == "table":
+            return "\n" + TABLES[argument](results) + "\n"
+        return write_plot(root, results, page, argument)
     except KeyError as error:
-        raise PageError(f"the results lack {error}, which the table {argument} shows") from None
+        raise PageError(f"the results lack {error}, which the {kind} {argument} shows") from None
+
+
+def write_plot(root, results, page, name):
+    """The picture's place in the page; the picture itself goes to the page's plots."""
+    title, file, svg = plots.draw(name, results)
+    if svg is None:
+        return f"\n{NOT_MEASURED}\n"
+    page.plots[file] = svg
+    return f"\n![{title}]({os.path.relpath(root / file, page.path.parent).replace(os.sep, '/')})\n"
 
 
 def rewrite(root, results, page):
@@ -172,6 +185,17 @@ def rewrite(root, results, page):
     if len(OPENING.findall(text)) != len(MARKER.findall(text)):
         page.mistakes.append(f"{page.name}: a marker is not closed")
     return text
+
+
+def plots_that_differ(root, drawn):
+    """Files of docs/results that are not as drawn, and how they differ."""
+    for name, svg in drawn.items():
+        if not (root / name).is_file() or read_text(root / name) != svg:
+            yield name, "is not what its results give; draw it again"
+    for path in sorted((root / "docs" / "results").glob("*.svg")):
+        name = "/".join(path.relative_to(root).parts)
+        if name not in drawn:
+            yield name, "is no page's plot; take it away"
 
 
 # ---- links ----
@@ -262,25 +286,22 @@ def link(root):
 def run(root, write):
     results = Results(root)
     complaints, changed = [], []
-
-    try:
-        plots = plot.draw_all(results)
-    except KeyError as error:
-        raise PageError(f"the results lack {error}, which a plot shows") from None
-    for name, svg in plots.items():
-        path = root / name
-        if path.is_file() and read_text(path) == svg:
-            continue
-        if write:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(svg, encoding="utf-8")
-            changed.append(name)
-        else:
-            complaints.append(f"{name}: is not what its results give; draw it again")
-
     pages = list(find_pages(root))
-    for page in pages:
-        text = rewrite(root, results, page)
+    texts = [rewrite(root, results, page) for page in pages]
+    drawn = {name: svg for page in pages for name, svg in page.plots.items()}
+    for name, what in plots_that_differ(root, drawn):
+        if not write:
+            complaints.append(f"{name}: {what}")
+            continue
+        changed.append(name)
+        path = root / name
+        if name in drawn:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(drawn[name], encoding="utf-8")
+        else:
+            path.unlink()
+
+    for page, text in zip(pages, texts):
         complaints += page.mistakes
         if write and text != page.text:
             page.path.write_text(text, encoding="utf-8")

@@ -30,7 +30,7 @@ LANGUAGES = {
 CODE_OR_LINK = re.compile(
     r"^```.*?^```|`[^`\n]*`|(?P<before>\]\()(?P<target>[^)\s#]+)(?=[)#])", re.DOTALL | re.MULTILINE
 )
-MARKERS = re.compile(r"<!-- /?(?:code|number|table|difference)(?:: .*?)? ?-->")
+MARKERS = re.compile(r"<!-- /?(?:code|number|table|difference|plot)(?:: .*?)? ?-->")
 DETAILS = re.compile(r"^ *<details><summary>(.*?)</summary>\n(.*?)^ *</details>$", re.DOTALL | re.MULTILINE)
 
 

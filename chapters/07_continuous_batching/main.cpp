@@ -130,6 +130,7 @@ void add_run(Report& report, const Runs::Named& named, const ServingSetup& s, co
                  format_rate(run.metrics.tokens_per_second()));
   Json json = describe_metrics(run.metrics);
   json.set("predicted_steps", steps.steps).set("predicted_tokens_per_second", rate);
+  json.set("busy_slots", Json::integers(run.metrics.busy_slots));
   report.details().set(named.key, json);
 }
 

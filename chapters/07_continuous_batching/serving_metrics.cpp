@@ -23,6 +23,7 @@ ServingMetrics measure(const Engine& engine, int32_t num_slots) {
     ++m.steps;
     m.slot_steps += num_slots;
     m.idle_slot_steps += num_slots - std::ssize(record.parts);
+    m.busy_slots.push_back(static_cast<int32_t>(record.parts.size()));
     m.tokens_padded += record.num_padding;
     for (const StepRecord::Part& part : record.parts) m.tokens_computed += part.num_tokens;
     m.seconds += record.ms / 1000.0;

@@ -17,6 +17,7 @@ double percentile(std::vector<double> values, double percent);
 struct ServingMetrics {
   int64_t steps = 0;
   int64_t slot_steps = 0, idle_slot_steps = 0;  // a slot in one step; those in which it had no token to compute
+  std::vector<int32_t> busy_slots;              // [steps] slots that had one
   int64_t tokens_computed = 0;                  // for requests, repeated ones too
   int64_t tokens_padded = 0;                    // for nobody
   int64_t tokens_generated = 0;

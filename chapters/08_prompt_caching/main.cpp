@@ -23,7 +23,7 @@ namespace {
 
 constexpr int kLoadLength = 512, kSimtLoadLength = 36;
 constexpr int kTextsInCache = 4;  // of the loads' greatest length: too few for all, so that some are evicted
-constexpr int kProbeAnswer = 12, kProbeRuns = 5;
+constexpr int kProbeAnswer = 12, kProbeRuns = 5, kCachedPercent = 90;  // of the long prompt
 constexpr CachePrice kHourPrice = {2.0, 0.1}, kFreeWrites = {1.0, 0.1};
 
 struct PromptOptions {
@@ -100,6 +100,26 @@ void add_probe(Report& report, const Setup& setup, const MachineRates& rates, co
       .set("decode_time_ratio", probe.decode_ratio())
       .set("probe_prompt_tokens", probe.prompt_tokens)
       .set("probe_cached_tokens", probe.cached_tokens);
+}
+
+// The same prompt with more and more of it cached.
+Json describe_sweep(const Setup& setup, const MachineRates& rates, const std::vector<TtftProbe>& probes) {
+  Table table({"cached", "of", "first token, cold", "warm", "warm through cold", "predicted"});
+  Json rows = Json::array();
+  for (const TtftProbe& probe : probes) {
+    const int64_t prompt = probe.prompt_tokens, cached = probe.cached_tokens;
+    const double predicted = predict_pass_ms(setup.model(), rates, prompt - cached, prompt) /
+                             predict_pass_ms(setup.model(), rates, prompt, prompt);
+    const double cold_ms = median(probe.cold_ms), warm_ms = median(probe.warm_ms);
+    table.add({format_count(cached), format_count(prompt), format_ms(cold_ms), format_ms(warm_ms),
+               format_ratio(warm_ms / cold_ms), format_ratio(predicted)});
+    Json row = Json::object();
+    row.set("prompt_tokens", prompt).set("cached_tokens", cached);
+    row.set("ttft_ms_cold", cold_ms).set("ttft_ms_warm", warm_ms);
+    rows.push(row.set("warm_through_cold_predicted", predicted));
+  }
+  fmt::print("\ntime to first token, more and more of the prompt cached:\n{}", table.to_string());
+  return rows;
 }
 
 // ---- the loads ----
@@ -196,9 +216,9 @@ std::vector<LoadComparison> run_loads(const Setup& setup, Services& services, co
 }
 
 // Warm and cold say the same, and prompts were found where there were some to find; says what is wrong.
-bool is_right(const Setup& setup, const TtftProbe& probe, const std::vector<LoadComparison>& loads) {
+bool is_right(const Setup& setup, const std::vector<TtftProbe>& probes, const std::vector<LoadComparison>& loads) {
   const LoadComparison sum = sum_of(loads);
-  const bool same = probe.same && sum.num_same == sum.num_requests;
+  const bool same = std::ranges::all_of(probes, &TtftProbe::same) && sum.num_same == sum.num_requests;
   const bool found = sum.usage.cached_tokens > 0 || sum.predicted_cached_tokens == 0 ||
                      setup.prompt_options.serving.prefix_cache == "off";
   if (!same) fmt::print("\na warm answer is another one than the cold one\n");
@@ -241,7 +261,12 @@ int run(int argc, const char* const* argv) {
 
   const int32_t probe_len = std::max(2, setup.load_length() - kProbeAnswer);
   const int probe_runs = options.device == Device::simt ? 1 : kProbeRuns;
-  const TtftProbe probe = probe_ttft(loaded, *services.cold, *services.warm, probe_len, kProbeAnswer, probe_runs);
+  std::vector<TtftProbe> probes;
+  const auto add_probe_of = [&](int percent) {
+    probes.push_back(probe_ttft(loaded, *services.cold, *services.warm, probe_len, probe_len * percent / 100,
+                                kProbeAnswer, probe_runs));
+  };
+  add_probe_of(kCachedPercent);
   const std::vector<LoadComparison> loads = run_loads(setup, services, [&] { now += prompt_options.think_time; });
   const int32_t block_size = prompt_options.serving.block_size;
   if (loaded.tokenizer) {
@@ -260,14 +285,19 @@ int run(int argc, const char* const* argv) {
   report.details().set("block_size", prompt_options.serving.block_size);
   report.details().set("num_blocks", services.warm->cache().pool().num_blocks());
   report.details().set("prefix_cache", prompt_options.serving.prefix_cache);
-  add_probe(report, setup, rates, probe);
+  add_probe(report, setup, rates, probes.front());
   add_loads(report, setup, loads);
+  if (options.sweep) {
+    for (const int percent : {0, 10, 25, 50, 75, 97}) add_probe_of(percent);
+    std::ranges::sort(probes, {}, &TtftProbe::cached_tokens);
+    report.details().set("sweep", describe_sweep(setup, rates, probes));
+  }
   report.compare(naive.token_ids, naive.top_gaps);
   const int code = report.finish();
   const ServingOptions& serving = prompt_options.serving;
   if (!serving.results.empty()) write_file(serving.results, describe_results(services.warm->engine()));
   if (!serving.step_log.empty()) write_file(serving.step_log, describe_steps(services.warm->engine()));
-  return std::max(code, is_right(setup, probe, loads) ? 0 : 1);
+  return std::max(code, is_right(setup, probes, loads) ? 0 : 1);
 }
 
 }  // namespace

@@ -13,8 +13,8 @@ double TtftProbe::decode_ratio() const { return median(warm_decode_ms) / median(
 
 // region: probe
 TtftProbe probe_ttft(const LoadedModel& model, PromptService& cold, PromptService& warm, int32_t prompt_len,
-                     int answer_tokens, int runs) {
-  const auto length = static_cast<size_t>(prompt_len), shared = length * 9 / 10;
+                     int32_t shared_len, int answer_tokens, int runs) {
+  const auto length = static_cast<size_t>(prompt_len), shared = static_cast<size_t>(shared_len);
   const std::vector<int32_t> beginning = write_tokens(model, Sentences::rules, shared, 1000, true);
   TtftProbe probe;
   for (int run = 0; run <= runs; ++run) {

@@ -17,9 +17,9 @@ struct TtftProbe {
   double decode_ratio() const;  // warm through cold
 };
 
-// Nine tenths of the prompt are always the same, the rest is new in each run. The two services take turns, so that both
-// see the same machine.
+// The prompt's first `shared_len` tokens are always the same, the rest is new in each run. The two services take turns,
+// so that both see the same machine.
 TtftProbe probe_ttft(const LoadedModel& model, PromptService& cold, PromptService& warm, int32_t prompt_len,
-                     int answer_tokens, int runs);
+                     int32_t shared_len, int answer_tokens, int runs);
 
 }  // namespace llm

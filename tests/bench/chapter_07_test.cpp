@@ -26,6 +26,10 @@ TEST_F(Programs, Chapter7) {
     EXPECT_EQ(run.at("slot_steps").integer() - run.at("idle_slot_steps").integer(),
               run.at("tokens_generated").integer())
         << key << ": a slot with work makes a token";
+    int64_t busy = 0;
+    run.at("busy_slots").for_each([&](const Json& slots) { busy += slots.integer(0, 2); });
+    EXPECT_EQ(run.at("busy_slots").size(), static_cast<size_t>(steps[key]));
+    EXPECT_EQ(busy, run.at("slot_steps").integer() - run.at("idle_slot_steps").integer());
     EXPECT_GT(run.at("ttft_ms_p50").number(), 0.0);
     EXPECT_LE(run.at("itl_ms_p50").number(), run.at("itl_ms_p99").number());
     EXPECT_EQ(run.at("preemptions").integer(), 0);

@@ -58,6 +58,20 @@ TEST_F(Chapter8, Runs) {
   EXPECT_NE(read_file(file("s")).find("\"free_blocks\""), std::string::npos);
 }
 
+TEST_F(Chapter8, SweepsTheCachedShare) {
+  const Json details = details_of({"--tokens", "70,71", "--block-size", "4", "--sweep"}), sweep = details.at("sweep");
+  std::vector<int64_t> cached;
+  sweep.for_each([&](const Json& row) {
+    cached.push_back(row.at("cached_tokens").integer());
+    EXPECT_EQ(row.at("prompt_tokens").integer(), 36);
+    EXPECT_GT(row.at("ttft_ms_cold").number(), 0.0);
+    EXPECT_GT(row.at("ttft_ms_warm").number(), 0.0);
+    EXPECT_LE(row.at("warm_through_cold_predicted").number(), 1.0);
+  });
+  EXPECT_EQ(cached, (std::vector<int64_t>{0, 0, 8, 16, 24, 32, 32})) << "whole blocks of what is shared";
+  EXPECT_DOUBLE_EQ(sweep.at(0).at("warm_through_cold_predicted").number(), 1.0);
+}
+
 TEST_F(Chapter8, WithoutACacheAndWithOtherRules) {
   const Json off = details_of({"--tokens", "3", "--block-size", "4", "--prefix-cache", "off"});
   EXPECT_EQ(off.at("cached_tokens").integer(), 0);

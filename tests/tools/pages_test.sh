@@ -54,11 +54,11 @@ expect "files that are not there yet" 0 "changed: " pages update
 expect "files that are not there yet" 0 "-->not measured<!--" cat "$tree/docs/page.md"
 
 page '<!-- code: src/a.cpp body -->' '<!-- /code -->' '' '<!-- code: src/a.cpp -->' '<!-- /code -->' '' \
-  '<!-- table: ladder -->' '<!-- /table -->'
-expect "code and table" 0 "changed: docs/page.md" pages update
+  '<!-- table: ladder -->' '<!-- /table -->' '' '<!-- plot: time_per_token -->' '<!-- /plot -->'
+expect "code, table and plot" 0 "changed: docs/results/time-per-token.svg, docs/page.md" pages update
 output=$(cat "$tree/docs/page.md")
 for text in $'```cpp\nconst int x = 1;\nif (x) {\n  return x;\n}\n```' '[`src/a.cpp`](../src/a.cpp)' \
-  '| 2 fast | 12.5× | 0.50× | 20.5 kB | yes |'; do
+  '| 2 fast | 12.5× | 0.50× | 20.5 kB | yes |' '![Time per token against its position, chapters 1 and 2](results/time-per-token.svg)'; do
   if [[ $output != *"$text"* ]]; then
     printf 'FAILED: the page lacks\n%s\n' "$text"
     failures=$((failures + 1))
@@ -76,7 +76,7 @@ if (x > 0) {
 // endregion
 TEXT
 page '<!-- difference: src/a.cpp body to src/b.cpp body -->' '<!-- /difference -->'
-expect "difference" 0 "changed: docs/page.md" pages update
+expect "difference" 0 "docs/page.md" pages update
 expect "difference" 0 $'[`src/a.cpp`](../src/a.cpp) → [`src/b.cpp`](../src/b.cpp)\n\n```diff\n const int x = 1;\n-if (x) {\n+if (x > 0) {\n   return x;\n }\n```' \
   cat "$tree/docs/page.md"
 expect "difference, once more" 0 "nothing has changed" pages update
@@ -97,6 +97,10 @@ changed docs/page.md 's/12.5×/13.5×/'
 drift "a table edited by hand" "table ladder is out of date"
 changed bench/results/ladder.json 's/4.0, 6/5.0, 6/'
 drift "a plot whose results changed" "docs/results/time-per-token.svg: is not what its results give"
+changed docs/results/time-per-token.svg 's/chapter 2/chapter 3/'
+drift "a plot edited by hand" "docs/results/time-per-token.svg: is not what its results give"
+touch "$tree/docs/results/other.svg"
+drift "a plot of no page" "docs/results/other.svg: is no page's plot"
 page 'x <!-- number: ladder.json chapters[0].kv_bytes | count -->7<!-- /number -->'
 drift "a number edited by hand" 'docs/page.md:1: number ladder.json chapters[0].kv_bytes | count is "7", but should be "0"'
 
@@ -118,6 +122,7 @@ mistake 'is not closed' '<!-- table: ladder -->' 'x <!-- number: ladder.json cha
 mistake 'has 0 regions tail' '<!-- code: src/a.cpp tail -->' '<!-- /code -->'
 mistake 'there is no file src/b.cpp' '<!-- code: src/b.cpp -->' '<!-- /code -->'
 mistake 'there is no table other' '<!-- table: other -->' '<!-- /table -->'
+mistake 'there is no plot other' '<!-- plot: other -->' '<!-- /plot -->'
 mistake 'docs/page.md:1: the link to b.md leads nowhere' '[b](b.md)'
 mistake 'the link to drawings/no.svg leads nowhere' '![b](drawings/no.svg)'
 mistake 'leads out of the project' '[b](../../)'

@@ -140,6 +140,7 @@ TEST_F(Served, MetricsCountSlotsAndTokens) {
   EXPECT_EQ(m.steps, 5);
   EXPECT_EQ(m.slot_steps, 10);
   EXPECT_EQ(m.idle_slot_steps, 2);
+  EXPECT_EQ(m.busy_slots, (std::vector<int32_t>{2, 2, 2, 1, 1})) << "as they are drawn below";
   EXPECT_EQ(m.tokens_computed, 4 + 1 + 8 + 2 + 2);
   EXPECT_EQ(m.tokens_generated, 6);
   EXPECT_EQ(m.ttft_ms.size(), 3u);

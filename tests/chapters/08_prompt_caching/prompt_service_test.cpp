@@ -128,7 +128,7 @@ TEST_F(PromptServices, ADifferenceIsFound) {
   const ServiceParams params{64, 4, {48, INT32_MAX, 8}};
   PromptService cold(other, params, attend()), warm(model, params, attend());
   EXPECT_EQ(compare_load(make_assistant_loads(model, 48)[0], cold, warm, [] {}).num_same, 0);
-  EXPECT_FALSE(probe_ttft(model, cold, warm, 19, 3, 1).same);
+  EXPECT_FALSE(probe_ttft(model, cold, warm, 19, 17, 3, 1).same);
 }
 
 class PromptServicesOn : public PromptServices, public testing::WithParamInterface<Device> {
@@ -158,7 +158,7 @@ TEST_P(PromptServicesOn, TheProbeIsCachedForMostOfItsPrompt) {
   PromptService cold(model, params, attend());
   params.rules = CacheRules{};
   PromptService warm(model, params, attend());
-  const TtftProbe probe = probe_ttft(model, cold, warm, 19, 3, 1);
+  const TtftProbe probe = probe_ttft(model, cold, warm, 19, 17, 3, 1);
   EXPECT_TRUE(probe.same);
   EXPECT_EQ(probe.prompt_tokens, 19);
   EXPECT_EQ(probe.cached_tokens, 16);

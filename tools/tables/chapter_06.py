@@ -1,19 +1,7 @@
 """Chapter 6's tables."""
 
-from results import NOT_MEASURED, format_count, format_percent, format_ratio
-from tables import benchmark_medians, draw_gpu_table, draw_table, gpu_rows, model_name, table
-
-
-def two_digits(value):
-    return None if value is None else f"{value:.2f}"
-
-
-def times(value):
-    return None if value is None else format_ratio(value)
-
-
-def percent(value):
-    return None if value is None else format_percent(value)
+from results import NOT_MEASURED, format_count
+from tables.common import benchmark_medians, draw_if_measured, gpu_rows, model_name, ratio, share, table, two_digits
 
 
 @table
@@ -23,11 +11,11 @@ def speculative_k(results):
     rows = []
     for row in report["details"]["by_k"] if report else []:
         rows.append([
-            format_count(row["k"]), percent(row["acceptance"]), two_digits(row["tokens_per_round"]),
-            two_digits(row["cost_ratio"]), two_digits(row["verify_ratio"]), times(row["speedup_predicted"]), times(row["speedup"]),
+            format_count(row["k"]), share(row["acceptance"]), two_digits(row["tokens_per_round"]),
+            two_digits(row["cost_ratio"]), two_digits(row["verify_ratio"]), ratio(row["speedup_predicted"]), ratio(row["speedup"]),
         ])  # fmt: skip
     header = ["k", "accepted, of the judged", "tokens a round", "c", "v", "speed-up, predicted", "measured"]
-    return draw_gpu_table(header, rows)
+    return draw_if_measured(header, rows)
 
 
 @table
@@ -35,8 +23,8 @@ def speculative_positions(results):
     """How often the token at each place of a draft was accepted."""
     report = results.chapter(6)
     shares = report["details"]["acceptance_by_position"] if report else []
-    rows = [[str(place), percent(share)] for place, share in enumerate(shares, 1)]
-    return draw_gpu_table(["place in the draft", "accepted, of all rounds"], rows)
+    rows = [[str(place), share(accepted)] for place, accepted in enumerate(shares, 1)]
+    return draw_if_measured(["place in the draft", "accepted, of all rounds"], rows)
 
 
 @table
@@ -47,10 +35,10 @@ def speculative_sweep(results):
         best = max(entry["by_k"], key=lambda row: row["speedup"] or 0.0)
         rows.append([
             entry["drafter"], f"{entry['temperature']:g}", format_count(entry["texts"]), format_count(best["k"]),
-            percent(best["acceptance"]), two_digits(best["verify_ratio"]), times(best["speedup_predicted"]), times(best["speedup"]),
+            share(best["acceptance"]), two_digits(best["verify_ratio"]), ratio(best["speedup_predicted"]), ratio(best["speedup"]),
         ])  # fmt: skip
     header = ["drafter", "temperature", "texts at once", "best k", "accepted", "v", "speed-up, predicted", "measured"]
-    return draw_gpu_table(header, rows)
+    return draw_if_measured(header, rows)
 
 
 @table
@@ -58,10 +46,10 @@ def speculative_repetition(results):
     """Lookup on a text that repeats itself: what the page's command with `--draft ngram` and --json writes."""
     rows = []
     for row in results.find("speculative_ngram.json", "details.by_k") or []:
-        rows.append([format_count(row["k"]), percent(row["acceptance"]), two_digits(row["tokens_per_round"]),
-                     two_digits(row["verify_ratio"]), times(row["speedup_predicted"]), times(row["speedup"])])  # fmt: skip
+        rows.append([format_count(row["k"]), share(row["acceptance"]), two_digits(row["tokens_per_round"]),
+                     two_digits(row["verify_ratio"]), ratio(row["speedup_predicted"]), ratio(row["speedup"])])  # fmt: skip
     header = ["k", "accepted, of the judged", "tokens a round", "v", "speed-up, predicted", "measured"]
-    return draw_gpu_table(header, rows)
+    return draw_if_measured(header, rows)
 
 
 @table
@@ -80,7 +68,7 @@ def verify_cost(results):
             if one is None or None in several:
                 continue
             rows.append([f"{model.removesuffix('/f32')}, {what}", *(f"{n * one / rate:.2f}" for n, rate in zip(sizes, several))])
-    return draw_gpu_table(["v of so many rows"] + [str(n) for n in sizes], rows)
+    return draw_if_measured(["v of so many rows"] + [str(n) for n in sizes], rows)
 
 
 @table
@@ -92,7 +80,7 @@ def speculation_gpu(results):
             continue
         draft = row["draft_model"].removeprefix("random:").removeprefix("models/")
         rows.append([f"{model_name(row)}, with {draft}", f"{row['simulated_acceptance']:g}", format_count(row["k"]),
-                     two_digits(row["cost_ratio"]), two_digits(row["verify_ratio"]), times(row["speedup_predicted"]),
-                     times(row["speedup"])])  # fmt: skip
+                     two_digits(row["cost_ratio"]), two_digits(row["verify_ratio"]), ratio(row["speedup_predicted"]),
+                     ratio(row["speedup"])])  # fmt: skip
     header = ["model", "simulated acceptance", "k", "c", "v", "speed-up, predicted", "measured"]
-    return draw_gpu_table(header, rows)
+    return draw_if_measured(header, rows)
