@@ -2,14 +2,12 @@
 // Blocks are dealt out in a random order, as after hours of service.
 //
 //     bench_paged --benchmark_repetitions=5 --benchmark_out=bench/results/paged.json --benchmark_out_format=json
-//     bench_paged --device cuda --benchmark_repetitions=5 --benchmark_out=bench/results/paged_gpu.json ...
 //
-// f32 on the CPU, bf16 on a GPU.
+// f32, on the CPU.
 #include <fmt/format.h>
 #include <omp.h>
 
 #include <algorithm>
-#include <cstring>
 #include <map>
 #include <memory>
 #include <random>
@@ -19,7 +17,6 @@
 #include "chapters/03_paged_attention/paged_kv_cache.h"
 #include "common/model/step_runner.h"
 #include "common/program/loaded_model.h"
-#include "common/tensor/device_memory.h"
 
 namespace llm {
 namespace {
@@ -27,25 +24,20 @@ namespace {
 constexpr int32_t kContiguous = 0;  // in place of a block size
 constexpr int32_t kSequences = 4, kContext = 500;
 
-struct Where {
-  Device device = Device::cpu;
-  DType dtype() const { return device == Device::cpu ? DType::f32 : DType::bf16; }
-} where;
-
 const Transformer& model_of(const std::string& name) {
   static std::map<std::string, LoadedModel> models;
   LoadedModel& model = models[name];
-  if (!model.transformer) model = load_model(name, where.dtype(), where.device);
+  if (!model.transformer) model = load_model(name, DType::f32, Device::cpu);
   return *model.transformer;
 }
 
 std::unique_ptr<KvMemory> make_memory(const ModelConfig& config, int32_t block_size, int32_t max_length) {
   if (block_size == kContiguous) {
-    return std::make_unique<ContiguousKvCache>(config, max_length, kSequences, where.dtype(), where.device);
+    return std::make_unique<ContiguousKvCache>(config, max_length, kSequences, DType::f32);
   }
   const int32_t num_blocks = kSequences * ((max_length + block_size - 1) / block_size);
   const PagedKvCacheSize size{num_blocks, block_size, max_length, kSequences};
-  auto cache = std::make_unique<PagedKvCache>(config, size, where.dtype(), where.device);
+  auto cache = std::make_unique<PagedKvCache>(config, size, DType::f32);
   std::vector<int32_t> blocks;
   while (const auto block = cache->pool().allocate()) blocks.push_back(*block);
   std::shuffle(blocks.begin(), blocks.end(), std::mt19937(1));
@@ -62,44 +54,32 @@ void fill_step(Batch& batch, int32_t first, int32_t count) {
 
 // Numbers that are not zeros, where a forward pass would have left keys and values, or a query.
 void fill_numbers(TensorView view) {
-  const Tensor here(view.shape, view.dtype);
   std::mt19937 random(2);
   std::uniform_real_distribution<float> numbers(-0.5f, 0.5f);
-  for (int64_t i = 0; i < view.numel(); ++i) {
-    const float number = numbers(random);
-    if (view.dtype == DType::f32) {
-      here.view().as<float>()[i] = number;
-    } else {
-      here.view().as<bf16>()[i] = to_bf16(number);
-    }
-  }
-  copy(here, view);
-  synchronize(view.device);
+  std::generate_n(view.as<float>(), view.numel(), [&] { return numbers(random); });
 }
 
 // One new token of each sequence over its context, in one layer.
 void attend_alone(benchmark::State& state, const ModelConfig& config, int32_t block_size, int32_t context) {
   const auto memory = make_memory(config, block_size, context);
-  Batch batch(int64_t{kSequences} * context, kSequences, where.device);
+  Batch batch(int64_t{kSequences} * context, kSequences);
   fill_step(batch, 0, context - 1);
   require(memory->begin_step(batch), "no room");
   fill_numbers(memory->layer(0).k);
   fill_numbers(memory->layer(0).v);
   fill_step(batch, context - 1, 1);
   require(memory->begin_step(batch), "no room");
-  batch.upload();
   const Shape shape{kSequences, config.num_heads, config.head_dim};
-  const Tensor q(shape, where.dtype(), where.device), out(shape, where.dtype(), where.device);
+  const Tensor q(shape, DType::f32), out(shape, DType::f32);
   fill_numbers(q);
-  Workspace workspace(where.device);
-  const AttendFn attend = ops_for(where.device).attend;
+  Workspace workspace;
+  const AttendFn attend = ops_for(Device::cpu).attend;
   for (auto _ : state) {
     workspace.reset();
     attend(batch, q, memory->layer(0), workspace, out);
-    synchronize(where.device);
     benchmark::ClobberMemory();
   }
-  const double bytes = static_cast<double>(config.kv_bytes_per_token(size_of(where.dtype()))) * kSequences * context;
+  const double bytes = static_cast<double>(config.kv_bytes_per_token(size_of(DType::f32))) * kSequences * context;
   state.counters["bytes_per_second"] =
       benchmark::Counter(bytes * static_cast<double>(state.iterations()), benchmark::Counter::kIsRate);
 }
@@ -109,19 +89,14 @@ void decode(benchmark::State& state, const std::string& name, int32_t block_size
   const Transformer& model = model_of(name);
   const int32_t context = std::min<int32_t>(kContext, model.config().context_length - 1);
   const auto memory = make_memory(model.config(), block_size, context + 1);
-  Batch batch(int64_t{kSequences} * context, kSequences, where.device);
+  Batch batch(int64_t{kSequences} * context, kSequences);
   StepRunner runner(model, model.ops().attend);
   const auto step = [&](int32_t first, int32_t count) {
     fill_step(batch, first, count);
     require(memory->begin_step(batch), "no room");
     runner.run(batch, *memory);
-    synchronize(where.device);
   };
   step(0, context);
-  for (int i = 0; i < 2; ++i) {  // on a GPU the first step warms up, and the second is recorded
-    step(context, 1);
-    for (int32_t id = 0; id < kSequences; ++id) memory->truncate(id, context);
-  }
   for (auto _ : state) {
     step(context, 1);
     for (int32_t id = 0; id < kSequences; ++id) memory->truncate(id, context);
@@ -143,7 +118,7 @@ ModelConfig attention_shape(int heads, int kv_heads, int head_dim) {
 // Slots and table of a step that adds one token to each sequence: the host's part of paging.
 void upkeep(benchmark::State& state, int32_t block_size) {
   const auto memory = make_memory(attention_shape(1, 1, 2), block_size, kContext + 1);
-  Batch batch(int64_t{kSequences} * kContext, kSequences, where.device);
+  Batch batch(int64_t{kSequences} * kContext, kSequences);
   fill_step(batch, 0, kContext);
   require(memory->begin_step(batch), "no room");
   fill_step(batch, kContext, 1);
@@ -174,16 +149,7 @@ void register_all() {
   }
 }
 
-// --device cuda
-void take_device(int& argc, char** argv) {
-  if (argc != 3 || std::strcmp(argv[1], "--device") != 0) return;
-  if (std::strcmp(argv[2], "cuda") != 0) fail_input("--device is {}, but must be cuda or left out", argv[2]);
-  where.device = Device::cuda;
-  require_device(where.device);
-  argc = 1;
-}
-
 }  // namespace
 }  // namespace llm
 
-int main(int argc, char** argv) { return llm::run_benchmarks(argc, argv, llm::register_all, llm::take_device); }
+int main(int argc, char** argv) { return llm::run_benchmarks(argc, argv, llm::register_all); }

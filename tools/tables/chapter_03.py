@@ -1,7 +1,7 @@
 """Chapter 3's tables."""
 
-from results import NOT_MEASURED, format_bytes, format_count, format_percent
-from tables.common import benchmark_medians, draw_table, ratio, share, table
+from results import NOT_MEASURED, format_bytes, format_count, format_percent, three_digits
+from tables.common import benchmark_medians, draw_if_measured, draw_table, gpu_row, gpu_rows, ratio, share, table
 
 
 def mean(value):
@@ -107,5 +107,13 @@ def paged_speed(results):
 
 @table
 def paged_speed_gpu(results):
-    """What `bench_paged --device cuda` measures."""
-    return time_ratios(results.load("paged_gpu.json"))
+    """Chapter 4's decoding of one query a sequence on a GPU, out of blocks of 16 and from a contiguous cache."""
+    rows = []
+    for row in gpu_rows(results, "flash_decoding"):
+        if row["block_size"] == 0:
+            same = {key: row[key] for key in ("n", "num_seqs", "head_dim", "heads", "kv_heads")}
+            paged = gpu_row(results, "flash_decoding", block_size=16, **same)["us"]["median"]
+            us = row["us"]["median"]
+            rows.append([format_count(row["num_seqs"]), format_count(row["n"]), three_digits(us), three_digits(paged),
+                         ratio(paged, us)])  # fmt: skip
+    return draw_if_measured(["sequences", "keys of each", "contiguous, µs", "blocks of 16, µs", "time, contiguous = 1"], rows)
