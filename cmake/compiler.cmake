@@ -24,7 +24,10 @@ endif()
 if(LLM_NATIVE)
   list(APPEND options -march=native)
 endif()
-target_compile_options(llm_options INTERFACE "$<$<COMPILE_LANGUAGE:CXX>:${options}>") # nvcc knows none of them
+# a file that a sentence names is named as in the project, wherever that lies
+set(short_names -fmacro-prefix-map=${PROJECT_SOURCE_DIR}/=)
+target_compile_options(llm_options INTERFACE "$<$<COMPILE_LANGUAGE:CXX>:${options};${short_names}>" # nvcc knows none of them
+                                             "$<$<COMPILE_LANGUAGE:CUDA>:-Xcompiler=${short_names}>")
 if(LLM_SANITIZE)
   target_compile_options(llm_options INTERFACE -O1 -g1 -fsanitize=address,undefined -fno-sanitize-recover=all
                                                -fno-omit-frame-pointer)
