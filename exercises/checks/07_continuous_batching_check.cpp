@@ -81,29 +81,32 @@ TEST(Chapter7, Exercise3) {
 TEST(Chapter7, Exercise4) {
   std::mt19937_64 random(1);
   int64_t num_preempted = 0;
-  for (int runs = 0; runs < 40; ++runs) {
-    constexpr int32_t kBlockSize = 4, kBlocks = 12;
-    ContinuousRun run({.token_budget = 1000, .max_running = 5}, kBlocks, kBlockSize);
+  for (int runs = 0; runs < 60; ++runs) {
+    const int32_t block_size = runs % 2 == 0 ? 1 : 4, max_chunk = 1 + static_cast<int32_t>(random() % 8);
+    ContinuousRun run({.token_budget = 1000, .max_chunk = max_chunk, .max_running = 5}, 48 / block_size, block_size);
     for (int requests = 0; requests < 8; ++requests) {
-      run.add(1 + static_cast<int>(random() % 10), 1 + static_cast<int>(random() % 30));
+      run.add(1 + static_cast<int>(random() % 24), 1 + static_cast<int>(random() % 24));
     }
     while (!run.done()) {
       std::vector<exercises::RunningSequence> running;
       std::string blocks;
       for (const Sequence* s : run.scheduler.running()) {
         const auto held = static_cast<int32_t>(run.cache.block_table(s->id).size());
-        running.push_back({held, run.cache.num_blocks_for(s->num_known_tokens()) - held});
+        const int32_t next = s->num_computed_tokens + std::min(s->num_uncomputed_tokens(), max_chunk);
+        running.push_back({held, run.cache.num_blocks_for(next) - held});
         blocks += fmt::format(" {}+{}", held, running.back().num_new_blocks);
       }
-      const int32_t num_free = run.cache.pool().num_free();
-      const int32_t actual = exercises::count_preempted(running, num_free);
-      const StepPlan plan = run.step();
-      ASSERT_ANSWER(actual, std::ssize(plan.preempted))
-          << fmt::format("{} blocks are free. Who runs holds + needs: [{} ].", num_free, blocks);
-      num_preempted += std::ssize(plan.preempted);
+      const int32_t num_free = run.cache.pool().num_free(), answer = exercises::count_preempted(running, num_free);
+      const auto right = static_cast<int32_t>(run.step().preempted.size());
+      ASSERT_ANSWER(answer, right) << fmt::format("{} blocks are free. Who runs holds + needs: [{} ].", num_free,
+                                                  blocks);
+      num_preempted += right;
     }
   }
   EXPECT_GT(num_preempted, 20);
+  const exercises::RunningSequence long_prompt[] = {{8, 1}, {1, 8}};
+  ASSERT_ANSWER(exercises::count_preempted(long_prompt, 1), 1)
+      << "1 block is free. Who runs holds + needs: [ 8+1 1+8 ]. Who has yielded needs nothing more.";
 }
 
 }  // namespace
