@@ -18,7 +18,7 @@ if [[ -z $formatter ]]; then
 fi
 
 mapfile -d '' files < <(
-  find bench chapters common tests \( -name '*.h' -o -name '*.cpp' -o -name '*.cuh' -o -name '*.cu' \) -type f -print0
+  find bench chapters common exercises tests \( -name '*.h' -o -name '*.cpp' -o -name '*.cuh' -o -name '*.cu' \) -type f -print0
 )
 if ((${#files[@]} == 0)); then
   echo "no C++ file was found in $root" >&2

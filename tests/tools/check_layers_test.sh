@@ -34,6 +34,9 @@ right common/ops/ops.cpp '#include <chapters>'
 right common/ops/ops.cpp '// once chapters/02_kv_cache/cache.h was an #include "chapters/02_kv_cache/cache.h"'
 right bench/ladder/main.cpp '#include "chapters/02_kv_cache/cache.h"'
 
+right exercises/checks/02_kv_cache_check.cpp '#include "exercises/02_kv_cache.h"'
+right exercises/02_kv_cache.cpp '#include "chapters/08_x/cache.h"'
+
 wrong common/a.h '#include "chapters/01_naive_generation/naive.h"' chapters/01_naive_generation/naive.h
 wrong common/ops/ops.cpp '#include "../../chapters/01_naive/naive.h"' chapters/01_naive/naive.h
 wrong common/ops/ops.cuh '  #  include <chapters/01_naive/naive.h>' chapters/01_naive/naive.h
@@ -42,6 +45,8 @@ wrong chapters/01_naive/main.cpp '#include "chapters/02_kv_cache/cache.h"' chapt
 wrong chapters/09_nearly/main.cpp '#include "../10_last/x.h"' chapters/10_last/x.h
 wrong chapters/08_x/main.cpp '#include "chapters/09_y/y.h"' chapters/09_y/y.h
 wrong chapters/02_kv_cache/main.cpp '#include "bench/ladder/ladder.h"' bench/ladder/ladder.h
+wrong chapters/02_kv_cache/main.cpp '#include "exercises/02_kv_cache.h"' exercises/02_kv_cache.h
+wrong tests/chapters/02_kv_cache/a_test.cpp '#include "exercises/02_kv_cache.h"' exercises/02_kv_cache.h
 
 rm -rf "${tree:?}"/*
 mkdir "$tree/common" "$tree/chapters"

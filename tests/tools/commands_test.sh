@@ -45,10 +45,11 @@ echo "[1/1] Building $target"
 [[ -e $sandbox/broken_code ]] && echo "main.cpp:1: error: expected ';'" && exit 1
 case $target in
   chapter_02) program=chapters/02_kv_cache/chapter_02 ;;
+  exercise_*) program=exercises/$target ;;
   *) program=bench/$target/$target ;;
 esac
 mkdir -p "${program%/*}"
-printf '#!/usr/bin/env bash\necho "$(basename "$0") in $PWD with $#:"\nprintf "<%%s>" "$@"\n[[ ${1-} != --bad ]] || exit 2\n' \
+printf '#!/usr/bin/env bash\necho "$(basename "$0") in $PWD with $#:"\nprintf "<%%s>" "$@"\n[[ ${1-} != --bad ]] || exit 2\n[[ ! -e $sandbox/unsolved_${0##*/} ]] || exit 1\n' \
   >"$program"
 chmod +x "$program"
 touch "built_$target"
@@ -94,8 +95,8 @@ STUB
 
 # reset COMMAND...: the project as cloned, on a system that has these commands of the store beside the base system's.
 reset() {
-  rm -rf "$system" "$sandbox/a b" "$sandbox"/old_* "$sandbox"/broken_* "$sandbox"/failing_* "$sandbox"/sudo_* "$sandbox"/skips
-  mkdir -p "$system" "$sandbox/libraries" "$project/tools" "$project/chapters/02_kv_cache" "$project/docs"
+  rm -rf "$system" "$sandbox/a b" "$sandbox"/old_* "$sandbox"/broken_* "$sandbox"/failing_* "$sandbox"/sudo_* "$sandbox"/skips "$sandbox"/unsolved_*
+  mkdir -p "$system" "$sandbox/libraries" "$project/tools" "$project/chapters/02_kv_cache" "$project/docs" "$project/exercises"
   rm -f "$sandbox"/libraries/*
   local name
   for name in bash env dirname basename readlink cat sed grep head tail paste nproc mkdir rm touch ln chmod flock true sort uniq; do
@@ -105,6 +106,7 @@ reset() {
   cp "$root/run" "$root/test" "$project/"
   cp "$root/tools/setup.sh" "$project/tools/"
   mkdir "$project/chapters/01_naive_generation"
+  touch "$project"/exercises/0{1_naive_generation,2_kv_cache}.cpp
   echo '# Chapter 1: naive generation' >"$project/docs/01-naive-generation.md"
   echo 3.25.1 >"$sandbox/cmake_version"
   echo 1000 >"$sandbox/user"
@@ -206,6 +208,22 @@ touch "$sandbox/broken_cmake"
 expect "CMake fails" 1 "CMake Error: no such file" run
 rm "$sandbox/broken_cmake"
 expect "CMake mended" 0 "ladder in" run
+
+# The reader's exercises.
+reset_complete
+expect "an exercise" 0 "exercise_02 in $PWD with 1:" run_tests exercise 2.3
+expect "an exercise" 0 "<--gtest_filter=*Exercise3>" run_tests exercise 2.3
+expect "a chapter's exercises" 0 "<--gtest_filter=*Exercise*>" run_tests --preset asan exercise 2
+expect "the preset of an exercise" 0 "cmake --preset asan" log
+expect "all exercises" 0 "exercise_01 in $PWD" run_tests exercise
+expect "all exercises" 0 "exercise_02 in $PWD" run_tests exercise
+refuse "solved exercises need no hint" "check again"
+touch "$sandbox/unsolved_exercise_01"
+expect "one is not solved" 1 "Write in exercises/01_naive_generation.cpp and check again" run_tests exercise
+refuse "of one that is solved nothing is said" "exercises/02_kv_cache.cpp"
+expect "no such chapter" 2 'There is no exercise "3": ./test exercise 3 checks' run_tests exercise 3
+expect "no such word" 2 'There is no exercise "2.*"' run_tests exercise '2.*'
+expect "too many words" 2 'There is no exercise "1 2"' run_tests exercise 1 2
 
 # The tests.
 reset_complete
