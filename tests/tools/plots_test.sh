@@ -100,6 +100,12 @@ page '<!-- plot: time_per_token -->' '<!-- /plot -->'
 expect "an outlier" 0 "changed: " pages update
 expect "an outlier" 1 "" grep -E 'cy="-' "$tree/docs/results/time-per-token.svg"
 
+# A run from before its steps were stored.
+sed -i 's/"busy_slots": \[2, 2, 2, 1, 1\]/"steps": 5/' "$tree/bench/results/ladder.json"
+page '<!-- plot: slot_occupancy -->' '<!-- /plot -->'
+expect "no steps stored" 0 "changed: " pages update
+expect "no steps stored" 0 "not measured" cat "$tree/docs/page.md"
+
 # With the sweep of chapter 8 its line in place of the one mark.
 printf '{"details": {"sweep": [%s, %s]}}' \
   '{"cached_tokens": 0, "prompt_tokens": 100, "ttft_ms_cold": 10, "ttft_ms_warm": 10}' \
