@@ -123,7 +123,9 @@ TEST_F(LongLadders, StopWhenTimeIsOver) {
 
 TEST(Ladder, LongCasesAreThoseOfTheMachine) {
   for (const LadderCase& one : ladder_cases()) {
-    if (one.device == "cuda") EXPECT_EQ(missing_device(Device::cuda), "");
+    if (one.device == "cuda") {
+      EXPECT_EQ(missing_device(Device::cuda), "");
+    }
   }
   EXPECT_GE(ladder_cases().size(), 6u);
 }

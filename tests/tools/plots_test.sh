@@ -90,7 +90,7 @@ picture kv-heads 'KV bytes a token|perplexity|with 8 key/value heads = 1|0×|0.2
 picture speedup-by-drafter 'no gain|a small model|lookup, text that repeats|lookup, a story|speed-up against chapter 2|0×|0.5×|1×|1.5×|2×|1|2|3|4|k, '
 picture speedup-by-acceptance 'no gain|60% accepted|80% accepted|speed-up, a GPU; predicted dashed|0×|'
 picture slot-occupancy 'static|continuous|slots that compute, of 2|0|0.5|1|1.5|2|0|1|2|3|4|5|step'
-picture ttft-by-cached-share 'if a cached token cost nothing|stories, CPU|llama-3-8b, GPU|time to first token, nothing cached = 1|0|0.2|'
+picture ttft-by-cached-share 'if a cached token cost nothing|llama-3-8b, GPU|stories, CPU|time to first token, nothing cached = 1|0|0.2|'
 picture ladder-speed 'tokens/s of one text, chapter 1 = 1|1 naive generation|1.00×|2 KV cache|20.0×|6 speculation|25.0×|7 continuous batching|5.00×||30.0×, all texts|8 prompt'
 # Static's slots are a staircase: 2 in steps 0 to 2, then 1 until step 5. So half as high, three fifths along.
 expect "a staircase" 0 'points="72.0,66.0 297.6,66.0 297.6,191.0 448.0,191.0 448.0,316.0"' cat "$tree/docs/results/slot-occupancy.svg"
