@@ -132,18 +132,17 @@ std::string long_table(const Json& rows) {
     const std::string name =
         fmt::format("{} {} {}, {} + {}", row.at("model").string(), row.at("device").string(), row.at("dtype").string(),
                     row.at("prompt_tokens").integer(), row.at("max_tokens").integer());
-    const bool is_there = row.has("tokens_per_second");
-    const double rate = is_there ? median_of(row.at("tokens_per_second")) : NAN;
-    if (chapter == 1) base = rate;
-    const std::string range = is_there
-                                  ? fmt::format("{}–{}", format_rate(row.at("tokens_per_second").at("min").number()),
-                                                format_rate(row.at("tokens_per_second").at("max").number()))
-                                  : row.at("not_measured").string();
-    table.add({name, std::to_string(chapter), format_rate(rate), range, format_ratio(rate / base),
-               format_ms(is_there ? median_of(row.at("ttft_ms")) : NAN),
-               !is_there                         ? ""
-               : row.at("same_output").boolean() ? "yes"
-                                                 : "NO"});
+    const double rate = row.has("tokens_per_second") ? median_of(row.at("tokens_per_second")) : NAN;
+    if (chapter == 1) base = rate;  // of this case
+    if (std::isnan(rate)) {
+      table.add({name, std::to_string(chapter), "not measured", row.at("not_measured").string(), "", "", ""});
+      return;
+    }
+    const Json rates = row.at("tokens_per_second");
+    table.add({name, std::to_string(chapter), format_rate(rate),
+               fmt::format("{}–{}", format_rate(rates.at("min").number()), format_rate(rates.at("max").number())),
+               format_ratio(rate / base), format_ms(median_of(row.at("ttft_ms"))),
+               row.at("same_output").boolean() ? "yes" : "NO"});
   });
   return table.to_string();
 }

@@ -107,7 +107,7 @@ TEST_F(LongLadders, GatherTheRepetitions) {
   EXPECT_FALSE(broken.has("tokens_per_second"));
   EXPECT_EQ(other.at("dtype").string(), "bf16");
   const std::string table = long_table(rows);
-  EXPECT_NE(table.find("  a cpu f32, 2 + 4         2           200                   200–200         6.67×"),
+  EXPECT_NE(table.find("  a cpu f32, 2 + 4         2           200                   200–200      6.67×"),
             std::string::npos)
       << table;
 }
