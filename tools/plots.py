@@ -256,13 +256,6 @@ def ttft_by_cached_share(results):
         return None
     details = report["details"]
     series = [Series("if a cached token cost nothing", GRAY, [0.0, 1.0], [1.0, 0.0], line="dashed")]
-    sweep = results.find("prompt_sweep.json", "details.sweep")
-    if sweep:
-        x = [row["cached_tokens"] / row["prompt_tokens"] for row in sweep]
-        series.append(Series("stories, CPU", BLUE, x, [row["ttft_ms_warm"] / row["ttft_ms_cold"] for row in sweep], mark="circle"))
-    else:
-        x = [details["probe_cached_tokens"] / details["probe_prompt_tokens"]]
-        series.append(Series("stories, CPU", BLUE, x, [1.0 / details["ttft_ratio"]], mark="circle", line="none"))
     styles = (("stories", "square", VERMILION), ("llama-3.2-1b", "triangle", PURPLE), ("llama-3-8b", "diamond", GREEN))
     for name, shape, color in styles:
         model = "models/stories" if name == "stories" else f"random:{name}"
@@ -270,5 +263,12 @@ def ttft_by_cached_share(results):
         if row:
             x, y = [row["cached_tokens"] / row["prompt_len"]], [row["warm_ttft_ms"]["median"] / row["cold_ttft_ms"]["median"]]
             series.append(Series(f"{name}, GPU", color, x, y, mark=shape, line="none"))
+    sweep = results.find("prompt_sweep.json", "details.sweep")
+    if sweep:
+        x = [row["cached_tokens"] / row["prompt_tokens"] for row in sweep]
+        y, line = [row["ttft_ms_warm"] / row["ttft_ms_cold"] for row in sweep], "solid"
+    else:  # the one share that is in every run
+        x, y, line = [details["probe_cached_tokens"] / details["probe_prompt_tokens"]], [1.0 / details["ttft_ratio"]], "none"
+    series.append(Series("stories, CPU", BLUE, x, y, mark="circle", line=line, mark_size=3))  # on top of the others
     x_axis = up_to("share of the prompt that is cached", 1.0, percents)
     return chart(x_axis, linear("time to first token, nothing cached = 1", all_y(series)), series)

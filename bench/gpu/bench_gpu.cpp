@@ -23,15 +23,6 @@ int64_t count_copies(const GpuBench& bench, int64_t bytes) {
   return bench.quick ? 2 : std::max<int64_t>(1, (kRotatedBytes + bytes - 1) / bytes);
 }
 
-Json summary(const std::vector<double>& values) {
-  const auto [smallest, largest] = std::minmax_element(values.begin(), values.end());
-  Json json = Json::object();
-  json.set("median", median(values)).set("min", *smallest).set("max", *largest);
-  return json.set("repetitions", static_cast<int64_t>(values.size()));
-}
-
-double median_of(const Json& summary) { return summary.at("median").number(); }
-
 namespace {
 
 double seconds_of(Device device, const std::function<void()>& run) {

@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "bench/summary.h"
 #include "common/json/json.h"
 #include "common/tensor/tensor.h"
 
@@ -30,10 +31,6 @@ inline constexpr int64_t kRotatedBytes = int64_t{512} << 20;
 
 // How many buffers of so many bytes are used in turn.
 int64_t count_copies(const GpuBench& bench, int64_t bytes);
-
-// Median, smallest and largest, and how many.
-Json summary(const std::vector<double>& values);
-double median_of(const Json& summary);
 
 // Microseconds that one of many calls work(0), work(1), ... takes: they are recorded as a graph, which is timed as a
 // whole, several times. Some 10 µs of starting and waiting are shared by 5 ms of calls.

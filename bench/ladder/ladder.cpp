@@ -1,20 +1,19 @@
 #include "bench/ladder/ladder.h"
 
+#include <fcntl.h>
 #include <fmt/format.h>
 #include <spawn.h>
 #include <sys/utsname.h>
 #include <sys/wait.h>
+#include <unistd.h>
 
 #include <algorithm>
-#include <cmath>
 #include <cstdio>
 #include <cstdlib>
 #include <fstream>
-#include <limits>
 #include <thread>
 
 #include "common/error.h"
-#include "common/program/format.h"
 
 extern char** environ;
 
@@ -32,40 +31,26 @@ std::vector<std::filesystem::path> find_chapter_programs(const std::filesystem::
   return programs;
 }
 
-int run_program_file(const std::filesystem::path& program, const std::vector<std::string>& arguments) {
+int run_program_file(const std::filesystem::path& program, const std::vector<std::string>& arguments, Output output) {
   std::vector<std::string> words = {program.string()};
   words.insert(words.end(), arguments.begin(), arguments.end());
   std::vector<char*> argv;
   for (std::string& word : words) argv.push_back(word.data());
   argv.push_back(nullptr);
 
+  posix_spawn_file_actions_t actions;
+  posix_spawn_file_actions_init(&actions);
+  if (output == Output::errors_only) {
+    posix_spawn_file_actions_addopen(&actions, STDOUT_FILENO, "/dev/null", O_WRONLY, 0);
+  }
   pid_t child = 0;
-  const int error = posix_spawn(&child, program.c_str(), nullptr, nullptr, argv.data(), environ);
+  const int error = posix_spawn(&child, program.c_str(), &actions, nullptr, argv.data(), environ);
+  posix_spawn_file_actions_destroy(&actions);
   if (error != 0) fail_input("{}: can't be started; build it with ./run", program.string());
   int status = 0;
   while (waitpid(child, &status, 0) == -1 && errno == EINTR) {
   }
   return WIFEXITED(status) ? WEXITSTATUS(status) : 3;
-}
-
-namespace {
-
-double number_or_nan(const Json& report, const char* key) {
-  return report.has(key) ? report.at(key).number() : std::numeric_limits<double>::quiet_NaN();
-}
-
-}  // namespace
-
-std::string ladder_table(const std::vector<Json>& reports) {
-  Table table({"chapter", "time to first token", "tokens/s", "against chapter 1", "KV bytes", "same output"});
-  const double base = reports.empty() ? NAN : number_or_nan(reports.front(), "tokens_per_second");
-  for (const Json& report : reports) {
-    const double rate = number_or_nan(report, "tokens_per_second");
-    table.add({fmt::format("{} {}", report.at("chapter").integer(), report.at("technique").string()),
-               format_ms(number_or_nan(report, "ttft_ms")), format_rate(rate), format_ratio(rate / base),
-               format_bytes(number_or_nan(report, "kv_bytes")), report.at("same_output").boolean() ? "yes" : "NO"});
-  }
-  return table.to_string();
 }
 
 namespace {

@@ -13,11 +13,11 @@ namespace llm {
 // The chapters' programs, in order: build/.../chapters/NN_name/chapter_NN.
 std::vector<std::filesystem::path> find_chapter_programs(const std::filesystem::path& chapters_folder);
 
-// Runs a program with its output on ours and waits for it. Returns its exit code; 3 where a signal ended it.
-int run_program_file(const std::filesystem::path& program, const std::vector<std::string>& arguments);
+enum class Output { all, errors_only };  // what of a program's output goes to ours
 
-// Chapter, technique, time to first token, tokens/s, speed against chapter 1, KV bytes, same output: one row a report.
-std::string ladder_table(const std::vector<Json>& reports);
+// Runs a program and waits for it. Returns its exit code; 3 where a signal ended it.
+int run_program_file(const std::filesystem::path& program, const std::vector<std::string>& arguments,
+                     Output output = Output::all);
 
 // What the numbers were measured on: processor, cores, system, compiler, and the GPU where it was one.
 Json describe_machine(Device device);

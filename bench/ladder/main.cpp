@@ -3,6 +3,8 @@
 #include <unistd.h>
 
 #include "bench/ladder/ladder.h"
+#include "bench/ladder/ladder_tables.h"
+#include "bench/ladder/long_ladder.h"
 #include "common/program/options.h"
 #include "common/program/program.h"
 
@@ -37,10 +39,41 @@ std::vector<std::string> shared_arguments(int argc, const char* const* argv) {
   return arguments;
 }
 
+// --json: what was measured, on what, and at which commit.
+void write_results(const Options& options, Device device, const std::filesystem::path& build, const char* key,
+                   const Json& measured) {
+  if (options.json.empty()) return;
+  Json results = Json::object();
+  results.set("machine", describe_machine(device));
+  const std::string commit = describe_commit(build);
+  commit.empty() ? results.set_null("commit") : results.set("commit", commit);
+  write_file(options.json, results.set(key, measured).dump() + "\n");
+}
+
+int run_long(const Options& options, const std::filesystem::path& build, const LongLadder& ladder) {
+  const Json rows = run_long_ladder(ladder, ladder_cases());
+  fmt::print("\n{}", long_table(rows));
+  int exit_code = 0;
+  Device device = Device::cpu;
+  rows.for_each([&](const Json& row) {
+    if (row.at("device").string() == name_of(Device::cuda)) device = Device::cuda;
+    if (row.has("same_output") && !row.at("same_output").boolean()) exit_code = 1;
+  });
+  write_results(options, device, build, "rows", rows);
+  return exit_code;
+}
+
 int run(int argc, const char* const* argv) {
   OptionParser parser("./run",
                       "All chapters on the same prompt, and one table at the end. ./run N runs chapter N alone, "
                       "./run --list names them.");
+  bool is_long = false;
+  LongLadder long_ladder;
+  CommandLine& line = parser.command_line();
+  line.add("--long", &is_long,
+           "several models, lengths, number formats and devices, each several times; only --json counts");
+  line.add("--repetitions", &long_ladder.repetitions, 1, 1000, "with --long: how often each runs");
+  line.add("--minutes", &long_ladder.minutes, 0.0, 1e6, "with --long: after so many no program is started");
   const Options options = parser.parse(argc, argv);
   if (!options.trace.empty()) fail_input("--trace belongs to one chapter; run it alone, such as ./run 2 --trace FILE");
 
@@ -48,6 +81,11 @@ int run(int argc, const char* const* argv) {
   const std::vector<std::filesystem::path> programs = find_chapter_programs(build / "chapters");
   if (programs.empty()) fail_input("{}: has no chapter's program; build them with ./run", build.string());
   const TemporaryFolder folder;
+  if (is_long) {
+    long_ladder.programs = programs;
+    long_ladder.folder = folder.path;
+    return run_long(options, build, long_ladder);
+  }
   std::vector<std::string> arguments = shared_arguments(argc, argv);
   std::vector<Json> reports;
   int exit_code = 0;
@@ -66,16 +104,10 @@ int run(int argc, const char* const* argv) {
       arguments.insert(arguments.end(), {"--reference", json.string()});
     }
   }
-  fmt::print("\nThe ladder\n{}", ladder_table(reports));
-  if (!options.json.empty()) {
-    Json ladder = Json::object();
-    Json chapters = Json::array();
-    for (const Json& report : reports) chapters.push(report);
-    ladder.set("machine", describe_machine(options.device));
-    const std::string commit = describe_commit(build);
-    commit.empty() ? ladder.set_null("commit") : ladder.set("commit", commit);
-    write_file(options.json, ladder.set("chapters", chapters).dump() + "\n");
-  }
+  fmt::print("\nThe ladder\n{}\n{}", ladder_table(reports), figures_table(reports));
+  Json chapters = Json::array();
+  for (const Json& report : reports) chapters.push(report);
+  write_results(options, options.device, build, "chapters", chapters);
   return exit_code;
 }
 

@@ -171,6 +171,7 @@ TEST_F(Programs, TheLadderRunsAllChaptersOnOnePrompt) {
   const Outcome outcome = run(LADDER_PROGRAM, {"--prompt", "red kite", "--json", file("ladder.json")});
   EXPECT_EQ(outcome.code, 0) << outcome.err;
   EXPECT_NE(outcome.out.find("\nThe ladder\n"), std::string::npos);
+  EXPECT_NE(outcome.out.find("\n  8 prompt tokens found in the cache "), std::string::npos) << outcome.out;
   const Json json = Json::parse_file(file("ladder.json"));
   EXPECT_TRUE(json.at("machine").is_object());
   EXPECT_TRUE(json.at("commit").is_string() || json.at("commit").is_null());
@@ -182,6 +183,15 @@ TEST_F(Programs, TheLadderRunsAllChaptersOnOnePrompt) {
     EXPECT_TRUE(chapters.at(i).at("same_output").boolean());
     EXPECT_NE(outcome.out.find(chapters.at(i).at("technique").string()), std::string::npos);
   }
+}
+
+TEST_F(Programs, TheLongLadderSaysWhatItHadNoTimeFor) {
+  const Outcome outcome = run_process(LADDER_PROGRAM, {"--long", "--minutes", "0", "--json", file("long.json")});
+  EXPECT_EQ(outcome.code, 0) << outcome.err;
+  EXPECT_NE(outcome.out.find("time was over before its turn"), std::string::npos) << outcome.out;
+  const Json json = Json::parse_file(file("long.json"));
+  EXPECT_TRUE(json.at("machine").is_object());
+  EXPECT_GE(json.at("rows").size(), 42u) << "eight chapters in five cases, and two in one";
 }
 
 TEST_F(Programs, PerplexityIsTheMeanLossOfTheDocuments) {

@@ -58,7 +58,7 @@ page '<!-- code: src/a.cpp body -->' '<!-- /code -->' '' '<!-- code: src/a.cpp -
 expect "code, table and plot" 0 "changed: docs/results/time-per-token.svg, docs/page.md" pages update
 output=$(cat "$tree/docs/page.md")
 for text in $'```cpp\nconst int x = 1;\nif (x) {\n  return x;\n}\n```' '[`src/a.cpp`](../src/a.cpp)' \
-  '| 2 fast | 12.5× | 0.50× | 20.5 kB | yes |' '![Time per token against its position, chapters 1 and 2](results/time-per-token.svg)'; do
+  '| 1 slow | 1.00× |  | 1.00× | 0 B | yes |' '| 2 fast | 12.5× | 12.5× | 0.50× | 20.5 kB | yes |' '![Time per token against its position, chapters 1 and 2](results/time-per-token.svg)'; do
   if [[ $output != *"$text"* ]]; then
     printf 'FAILED: the page lacks\n%s\n' "$text"
     failures=$((failures + 1))
@@ -294,6 +294,47 @@ for line in '| texts at once while others wait | 2.0 | 5.6 |' '| wasted inside r
   "| 8 samples of the text's first half, 78 tokens | 80 | 61 | 60 | 25.0% | 6 |" \
   '| decode m | not measured | not measured | 1.50× | not measured | not measured |'; do
   expect "chapter 3's tables" 0 "$line" cat "$tree/docs/page.md"
+done
+
+# What each chapter is about.
+cat >"$tree/bench/results/ladder.json" <<'TEXT'
+{"chapters": [{"chapter": 1, "details": {}},
+  {"chapter": 2, "details": {"token_passes_naive": 12080, "token_passes_cached": 155}},
+  {"chapter": 3, "details": {"contiguous": {"used_share": 0.3}, "paged": {"used_share": 0.9}}},
+  {"chapter": 4, "details": {"kernels": [{"name": "standard_attention", "n": 64, "bytes_read": 1, "bytes_written": 1},
+    {"name": "standard_attention", "n": 128, "bytes_read": 6000, "bytes_written": 2000},
+    {"name": "flash_attention_2", "n": 128, "bytes_read": 2500, "bytes_written": 500},
+    {"name": "flash_attention_2", "n": 512, "bytes_read": null, "bytes_written": null}]}},
+  {"chapter": 5, "details": {"variants": [{"name": "MHA", "kv_bytes_per_token": 10240, "perplexity": 16.124},
+    {"name": "GQA", "kv_bytes_per_token": 2560, "perplexity": null}]}},
+  {"chapter": 6, "details": {"acceptance": 0.8, "tokens_per_round": 3.456}},
+  {"chapter": 7, "details": {"static": {"slot_steps": 200, "idle_slot_steps": 150},
+    "continuous": {"slot_steps": 100, "idle_slot_steps": 10}}},
+  {"chapter": 8, "details": {"hit_rate": 0.5}}]}
+TEXT
+page '<!-- table: ladder_figures -->' '<!-- /table -->' '<!-- table: ladder_long -->' '<!-- /table -->'
+expect "the chapters' figures" 0 "changed: " pages update
+for line in '| 2 tokens passed through the model | 12,080 | 155 |' '| 3 KV memory reserved, but holding no token | 70.0% | 10.0% |' \
+  '| 4 bytes that attention moves, N = 128 | 8.00 kB | 3.00 kB |' '| 5 KV bytes a token, GQA | 10,240 | 2,560 |' \
+  '| 5 perplexity, GQA | 16.12 | not measured |' '| 6 drafted tokens accepted |  | 80.0% |' \
+  '| 6 tokens a pass of the large model | 1.00 | 3.46 |' '| 7 slot-steps idle | 75.0% | 10.0% |' \
+  '| 8 prompt tokens found in the cache | 0.00% | 50.0% |' $'<!-- table: ladder_long -->\nnot measured\n'; do
+  expect "the chapters' figures" 0 "$line" cat "$tree/docs/page.md"
+done
+cat >"$tree/bench/results/ladder_long.json" <<'TEXT'
+{"rows": [{"chapter": 1, "model": "models/m", "device": "cpu", "dtype": "f32", "prompt_tokens": 2, "max_tokens": 4,
+   "tokens_per_second": {"median": 10, "min": 9, "max": 12, "repetitions": 3}, "same_output": true},
+  {"chapter": 2, "model": "models/m", "device": "cpu", "dtype": "f32", "prompt_tokens": 2, "max_tokens": 4,
+   "tokens_per_second": {"median": 40, "min": 30, "max": 60, "repetitions": 2}, "same_output": false},
+  {"chapter": 1, "model": "random:big", "device": "cuda", "dtype": "f32", "prompt_tokens": 2, "max_tokens": 4,
+   "not_measured": "time was over"},
+  {"chapter": 2, "model": "random:big", "device": "cuda", "dtype": "f32", "prompt_tokens": 2, "max_tokens": 4,
+   "tokens_per_second": {"median": 40, "min": 30, "max": 60, "repetitions": 2}, "same_output": true}]}
+TEXT
+expect "the long ladder" 0 "changed: " pages update
+for line in '| m, f32, cpu | 2 + 4 | 1 | 1.00× | 0.90× to 1.20× | 3 | yes |' '| m, f32, cpu | 2 + 4 | 2 | 4.00× | 3.00× to 6.00× | 2 | NO |' \
+  '| big, f32, cuda | 2 + 4 | 1 | not measured |  |  |  |' '| big, f32, cuda | 2 + 4 | 2 | not measured | not measured | 2 | yes |'; do
+  expect "the long ladder" 0 "$line" cat "$tree/docs/page.md"
 done
 
 printf '{"chapters": [' >"$tree/bench/results/ladder.json"

@@ -90,7 +90,7 @@ picture kv-heads 'KV bytes a token|perplexity|with 8 key/value heads = 1|0×|0.2
 picture speedup-by-drafter 'no gain|a small model|lookup, text that repeats|lookup, a story|speed-up against chapter 2|0×|0.5×|1×|1.5×|2×|1|2|3|4|k, '
 picture speedup-by-acceptance 'no gain|60% accepted|80% accepted|speed-up, a GPU; predicted dashed|0×|'
 picture slot-occupancy 'static|continuous|slots that compute, of 2|0|0.5|1|1.5|2|0|1|2|3|4|5|step'
-picture ttft-by-cached-share 'if a cached token cost nothing|stories, CPU|llama-3-8b, GPU|time to first token, nothing cached = 1|0|0.2|'
+picture ttft-by-cached-share 'if a cached token cost nothing|llama-3-8b, GPU|stories, CPU|time to first token, nothing cached = 1|0|0.2|'
 picture ladder-speed 'tokens/s of one text, chapter 1 = 1|1 naive generation|1.00×|2 KV cache|20.0×|6 speculation|25.0×|7 continuous batching|5.00×||30.0×, all texts|8 prompt'
 # Static's slots are a staircase: 2 in steps 0 to 2, then 1 until step 5. So half as high, three fifths along.
 expect "a staircase" 0 'points="72.0,66.0 297.6,66.0 297.6,191.0 448.0,191.0 448.0,316.0"' cat "$tree/docs/results/slot-occupancy.svg"
@@ -99,6 +99,12 @@ sed -i 's/"step_ms": \[1.0, 1.0/"step_ms": [900.0, 1.0/' "$tree/bench/results/la
 page '<!-- plot: time_per_token -->' '<!-- /plot -->'
 expect "an outlier" 0 "changed: " pages update
 expect "an outlier" 1 "" grep -E 'cy="-' "$tree/docs/results/time-per-token.svg"
+
+# A run from before its steps were stored.
+sed -i 's/"busy_slots": \[2, 2, 2, 1, 1\]/"steps": 5/' "$tree/bench/results/ladder.json"
+page '<!-- plot: slot_occupancy -->' '<!-- /plot -->'
+expect "no steps stored" 0 "changed: " pages update
+expect "no steps stored" 0 "not measured" cat "$tree/docs/page.md"
 
 # With the sweep of chapter 8 its line in place of the one mark.
 printf '{"details": {"sweep": [%s, %s]}}' \

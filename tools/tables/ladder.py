@@ -1,26 +1,100 @@
-"""The ladder's table: all chapters in one run."""
+"""The ladder's tables: all chapters in one run, and the long version of it."""
 
-from results import NOT_MEASURED, format_bytes
-from tables.common import draw_table, ratio, table
+from results import NOT_MEASURED, format_bytes, format_count, format_ratio
+from tables.common import draw_if_measured, draw_table, model_name, ratio, share, table, two_digits
 
 
 @table
 def ladder(results):
     """What ./run prints at its end, in ratios."""
-    header = ["", "tokens/s against chapter 1", "time to first token against chapter 1", "KV bytes", "same output"]
+    header = ["", "tokens/s against chapter 1", "against the one before", "time to first token against chapter 1",
+              "KV bytes", "same output"]  # fmt: skip
     chapters = results.find("ladder.json", "chapters")
     if not chapters:
         return NOT_MEASURED
-    base = chapters[0]
     rows = []
-    for report in chapters:
-        rows.append(
-            [
-                f"{report['chapter']} {report['technique']}",
-                ratio(report["tokens_per_second"], base["tokens_per_second"]),
-                ratio(report["ttft_ms"], base["ttft_ms"]),
-                format_bytes(report["kv_bytes"]),
-                "yes" if report["same_output"] else "NO",
-            ]
-        )
+    for report, before in zip(chapters, [None, *chapters]):
+        rate = report["tokens_per_second"]
+        rows.append([
+            f"{report['chapter']} {report['technique']}",
+            ratio(rate, chapters[0]["tokens_per_second"]),
+            ratio(rate, before["tokens_per_second"]) if before else "",
+            ratio(report["ttft_ms"], chapters[0]["ttft_ms"]),
+            format_bytes(report["kv_bytes"]),
+            "yes" if report["same_output"] else "NO",
+        ])  # fmt: skip
     return draw_table(header, rows)
+
+
+def figures_of_flash(details):
+    """Bytes at the largest N that was counted, by step."""
+    counted = [kernel for kernel in details["kernels"] if kernel["bytes_read"] is not None]
+    largest = max((kernel["n"] for kernel in counted), default=0)
+    moved = {k["name"]: k["bytes_read"] + k["bytes_written"] for k in counted if k["n"] == largest}
+    pair = [moved.get(step) for step in ("standard_attention", "flash_attention_2")]
+    yield f"bytes that attention moves, N = {largest}", *(bytes and format_bytes(bytes) for bytes in pair)
+
+
+def figures_of_grouped(details):
+    if len(details["variants"]) > 1:
+        all_heads, fewer = details["variants"][:2]
+        bytes = [format_count(variant["kv_bytes_per_token"]) for variant in (all_heads, fewer)]
+        yield f"KV bytes a token, {fewer['name']}", *bytes
+        yield f"perplexity, {fewer['name']}", two_digits(all_heads["perplexity"]), two_digits(fewer["perplexity"])
+
+
+def figures_of(chapter, details):
+    """What a chapter is about: name, without its technique, with it. The same as ./run's second table."""
+    if chapter == 2:
+        passes = [format_count(details[key]) for key in ("token_passes_naive", "token_passes_cached")]
+        yield "tokens passed through the model", *passes
+    elif chapter == 3:
+        wasted = [share(1.0 - details[run]["used_share"]) for run in ("contiguous", "paged")]
+        yield "KV memory reserved, but holding no token", *wasted
+    elif chapter == 4:
+        yield from figures_of_flash(details)
+    elif chapter == 5:
+        yield from figures_of_grouped(details)
+    elif chapter == 6:
+        yield "drafted tokens accepted", "", share(details["acceptance"])
+        yield "tokens a pass of the large model", "1.00", two_digits(details["tokens_per_round"])
+    elif chapter == 7:
+        idle = [share(details[run]["idle_slot_steps"], details[run]["slot_steps"]) for run in ("static", "continuous")]
+        yield "slot-steps idle", *idle
+    elif chapter == 8:
+        yield "prompt tokens found in the cache", share(0.0), share(details["hit_rate"])
+
+
+@table
+def ladder_figures(results):
+    """What each chapter is about, without its technique and with it."""
+    rows = []
+    for report in results.find("ladder.json", "chapters") or []:
+        for what, without, with_it in figures_of(report["chapter"], report["details"]):
+            rows.append([f"{report['chapter']} {what}", without, with_it])
+    return draw_if_measured(["what each chapter is about", "without", "with it"], rows)
+
+
+def range_of(summary, base):
+    """Smallest and largest against the base's median."""
+    return f"{format_ratio(summary['min'] / base)} to {format_ratio(summary['max'] / base)}"
+
+
+@table
+def ladder_long(results):
+    """What `./run --long --json` wrote: each chapter in several settings, against chapter 1 in the same one."""
+    rows = []
+    stored = results.find("ladder_long.json", "rows") or []
+    for row in stored:
+        setting = [f"{model_name(row)}, {row['device']}", f"{row['prompt_tokens']} + {row['max_tokens']}", str(row["chapter"])]
+        if "not_measured" in row:
+            rows.append([*setting, None, "", "", ""])
+            continue
+        key = ("model", "device", "dtype", "prompt_tokens", "max_tokens")
+        first = next(one for one in stored if one["chapter"] == 1 and all(one[name] == row[name] for name in key))
+        rate, base = row["tokens_per_second"], first.get("tokens_per_second")
+        rows.append([*setting, ratio(rate["median"], base and base["median"]),
+                     base and range_of(rate, base["median"]), str(rate["repetitions"]),
+                     "yes" if row["same_output"] else "NO"])  # fmt: skip
+    header = ["model", "tokens of prompt + text", "chapter", "tokens/s against chapter 1", "from, to", "runs", "same output"]
+    return draw_if_measured(header, rows)
