@@ -1,7 +1,8 @@
 // Contiguous against paged: what a block table costs. Attention alone, a whole decode step, and the table's upkeep.
 // Blocks are dealt out in a random order, as after hours of service.
 //
-//     bench_paged --benchmark_repetitions=5 --benchmark_out=bench/results/paged.json --benchmark_out_format=json
+//     bench_paged --benchmark_repetitions=5 --benchmark_enable_random_interleaving=true --benchmark_min_time=0.05
+//         --benchmark_out=bench/results/paged.json --benchmark_out_format=json
 //
 // f32, on the CPU.
 #include <fmt/format.h>

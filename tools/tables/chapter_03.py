@@ -90,7 +90,7 @@ def time_ratios(report):
     times = benchmark_medians(report, ["real_time"])
     layouts = [f"blocks:{size}" for size in (1, 4, 16, 64, 256)]
     rows = []
-    for name, counter in times:
+    for name, counter in sorted(times):  # they were run in a random order
         work, _, layout = name.rpartition("/")
         if layout == "contiguous":
             cells = [ratio(times.get((f"{work}/{blocks}", counter)), times[(name, counter)]) for blocks in layouts]

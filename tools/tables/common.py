@@ -48,7 +48,8 @@ def benchmark_medians(report, counters=("tokens_per_second", "bytes_per_second")
             continue
         for counter in counters:
             if counter in run:
-                values.setdefault((run["run_name"].removesuffix("/real_time"), counter), []).append(run[counter])
+                name = run["run_name"].removesuffix("/real_time").removesuffix("/iterations:1")
+                values.setdefault((name, counter), []).append(run[counter])
     return {key: median(series) for key, series in values.items()}
 
 
