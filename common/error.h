@@ -8,6 +8,8 @@
 #include <string_view>
 #include <utility>
 
+#include "common/utf8.h"
+
 namespace llm {
 
 // A mistake in what the user gave: one sentence that names the file, the field and the fix.
@@ -28,9 +30,8 @@ inline std::string one_line(std::string_view text) {
   constexpr size_t kFront = 700, kBack = 300;
   if (line.size() <= kFront + kBack) return line;
   size_t front = kFront, back = line.size() - kBack;
-  const auto in_character = [&](size_t at) { return (static_cast<unsigned char>(line[at]) & 0xC0) == 0x80; };
-  while (front > 0 && in_character(front)) --front;
-  while (back < line.size() && in_character(back)) ++back;
+  while (front > 0 && continues_character(line[front])) --front;
+  while (back < line.size() && continues_character(line[back])) ++back;
   return line.substr(0, front) + " ... " + line.substr(back);
 }
 

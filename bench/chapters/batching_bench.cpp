@@ -4,7 +4,6 @@
 //
 // f32 on the CPU. bench/gpu/measure has the same for a GPU.
 #include <fmt/format.h>
-#include <omp.h>
 
 #include <map>
 

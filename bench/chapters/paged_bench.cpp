@@ -6,7 +6,6 @@
 //
 // f32, on the CPU.
 #include <fmt/format.h>
-#include <omp.h>
 
 #include <algorithm>
 #include <map>

@@ -19,6 +19,7 @@
 #include "chapters/06_speculative_decoding/predict_rounds.h"
 #include "chapters/06_speculative_decoding/round_view.h"
 #include "chapters/06_speculative_decoding/shared_vocabulary.h"
+#include "chapters/06_speculative_decoding/speedup_sweep.h"
 #include "chapters/06_speculative_decoding/speedup_view.h"
 #include "common/program/program.h"
 #include "common/program/report.h"
@@ -132,44 +133,18 @@ Json measure_simulated(const Setup& setup) {
   return all;
 }
 
-// Texts that begin as the reference does and go on from different places in it.
-std::vector<std::vector<int32_t>> prompts_of_batch(const Setup& setup, const std::vector<int32_t>& text, size_t count) {
-  std::vector<std::vector<int32_t>> prompts;
-  for (size_t i = 0; i < count; ++i) {
-    prompts.push_back(setup.prompt);
-    const auto end = text.begin() + std::ssize(text) / 2 * static_cast<int64_t>(i) / static_cast<int64_t>(count);
-    prompts.back().insert(prompts.back().end(), text.begin(), end);
-  }
-  return prompts;
-}
-
 Json sweep(const Setup& setup, const std::vector<int32_t>& text) {
-  Json all = Json::array();
-  Table table({"drafter", "temperature", "texts", "k", "accepted", "tokens a round", "v", "speed-up", "predicted"});
   std::vector<std::string> drafters = {"ngram"};
   if (setup.draft.transformer) drafters.insert(drafters.begin(), "model");
-  for (const std::string& drafter : drafters) {
-    for (const double temperature : {0.0, 0.5, 1.0}) {
-      for (const size_t num_texts : {1, 2, 4, 8}) {
-        SpeedupProblem problem = problem_of(setup, drafter);
-        problem.prompts = prompts_of_batch(setup, text, num_texts);
-        problem.params.sampling = setup.options.sampling;
-        problem.params.sampling.temperature = temperature;
-        problem.params.max_tokens = std::min(64, setup.options.max_tokens);
-        const std::vector<MeasuredSpeedup> rows = measure_speedups(problem, {1, 2, 3, 4, 6, 8}, 1.0);
-        for (const MeasuredSpeedup& row : rows) {
-          table.add({drafter, format_rate(temperature), format_count(std::ssize(problem.prompts)), format_count(row.k),
-                     format_share(row.counts.acceptance()), format_rate(row.counts.tokens_per_round()),
-                     format_rate(row.v), format_ratio(row.measured), format_ratio(row.predicted)});
-        }
-        Json json = Json::object();
-        json.set("drafter", drafter).set("temperature", temperature).set("texts", std::ssize(problem.prompts));
-        all.push(json.set("by_k", describe_speedups(rows)));
-      }
-    }
-  }
-  fmt::print("\nwhere it stops paying: against the same texts without drafts\n{}", table.to_string());
-  return all;
+  const auto problem = [&](const std::string& drafter) {
+    SpeedupProblem sampled = problem_of(setup, drafter);
+    sampled.params.sampling = setup.options.sampling;
+    sampled.params.max_tokens = std::min(64, setup.options.max_tokens);
+    return sampled;
+  };
+  const std::vector<SweptSpeedups> swept = sweep_speedups(problem, drafters, text);
+  fmt::print("\nwhere it stops paying: against the same texts without drafts\n{}", draw_sweep(swept));
+  return describe_sweep(swept);
 }
 
 // ---- what must not change ----

@@ -44,4 +44,26 @@ Json describe_speedups(const std::vector<MeasuredSpeedup>& rows) {
   return all;
 }
 
+std::string draw_sweep(const std::vector<SweptSpeedups>& swept) {
+  Table table({"drafter", "temperature", "texts", "k", "accepted", "tokens a round", "v", "speed-up", "predicted"});
+  for (const SweptSpeedups& s : swept) {
+    for (const MeasuredSpeedup& row : s.rows) {
+      table.add({s.drafter, format_rate(s.temperature), format_count(s.num_texts), format_count(row.k),
+                 format_share(row.counts.acceptance()), format_rate(row.counts.tokens_per_round()), format_rate(row.v),
+                 format_ratio(row.measured), format_ratio(row.predicted)});
+    }
+  }
+  return table.to_string();
+}
+
+Json describe_sweep(const std::vector<SweptSpeedups>& swept) {
+  Json all = Json::array();
+  for (const SweptSpeedups& s : swept) {
+    Json json = Json::object();
+    json.set("drafter", s.drafter).set("temperature", s.temperature).set("texts", s.num_texts);
+    all.push(json.set("by_k", describe_speedups(s.rows)));
+  }
+  return all;
+}
+
 }  // namespace llm

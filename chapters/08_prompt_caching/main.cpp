@@ -14,6 +14,7 @@
 #include "chapters/08_prompt_caching/load_comparison.h"
 #include "chapters/08_prompt_caching/spoiled_prompts.h"
 #include "chapters/08_prompt_caching/ttft_probe.h"
+#include "chapters/08_prompt_caching/ttft_view.h"
 #include "common/program/program.h"
 #include "common/program/report.h"
 #include "common/program/token_stream.h"
@@ -100,26 +101,6 @@ void add_probe(Report& report, const Setup& setup, const MachineRates& rates, co
       .set("decode_time_ratio", probe.decode_ratio())
       .set("probe_prompt_tokens", probe.prompt_tokens)
       .set("probe_cached_tokens", probe.cached_tokens);
-}
-
-// The same prompt with more and more of it cached.
-Json describe_sweep(const Setup& setup, const MachineRates& rates, const std::vector<TtftProbe>& probes) {
-  Table table({"cached", "of", "first token, cold", "warm", "warm through cold", "predicted"});
-  Json rows = Json::array();
-  for (const TtftProbe& probe : probes) {
-    const int64_t prompt = probe.prompt_tokens, cached = probe.cached_tokens;
-    const double predicted = predict_pass_ms(setup.model(), rates, prompt - cached, prompt) /
-                             predict_pass_ms(setup.model(), rates, prompt, prompt);
-    const double cold_ms = median(probe.cold_ms), warm_ms = median(probe.warm_ms);
-    table.add({format_count(cached), format_count(prompt), format_ms(cold_ms), format_ms(warm_ms),
-               format_ratio(warm_ms / cold_ms), format_ratio(predicted)});
-    Json row = Json::object();
-    row.set("prompt_tokens", prompt).set("cached_tokens", cached);
-    row.set("ttft_ms_cold", cold_ms).set("ttft_ms_warm", warm_ms);
-    rows.push(row.set("warm_through_cold_predicted", predicted));
-  }
-  fmt::print("\ntime to first token, more and more of the prompt cached:\n{}", table.to_string());
-  return rows;
 }
 
 // ---- the loads ----
@@ -290,7 +271,9 @@ int run(int argc, const char* const* argv) {
   if (options.sweep) {
     for (const int percent : {0, 10, 25, 50, 75, 97}) add_probe_of(percent);
     std::ranges::sort(probes, {}, &TtftProbe::cached_tokens);
-    report.details().set("sweep", describe_sweep(setup, rates, probes));
+    fmt::print("\ntime to first token, more and more of the prompt cached:\n{}",
+               draw_cached_shares(setup.model(), rates, probes));
+    report.details().set("sweep", describe_cached_shares(setup.model(), rates, probes));
   }
   report.compare(naive.token_ids, naive.top_gaps);
   const int code = report.finish();

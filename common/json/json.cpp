@@ -9,6 +9,7 @@
 #include <optional>
 
 #include "common/error.h"
+#include "common/utf8.h"
 
 namespace llm {
 
@@ -51,7 +52,7 @@ std::string shown(const Node& node) {
   std::string text = node.dump(-1, ' ', false, Node::error_handler_t::replace);
   if (text.size() <= 60) return text;
   size_t end = 57;
-  while ((static_cast<unsigned char>(text[end]) & 0xC0) == 0x80) --end;  // no half characters
+  while (continues_character(text[end])) --end;
   return text.substr(0, end) + "...";
 }
 

@@ -4,6 +4,8 @@
 
 #include <algorithm>
 
+#include "common/utf8.h"
+
 namespace llm {
 
 Utf8Char utf8_front(std::string_view bytes) {
@@ -31,7 +33,7 @@ Utf8Char utf8_front(std::string_view bytes) {
 
 Utf8Char utf8_back(std::string_view text) {
   size_t start = text.size() - 1;
-  while (start > 0 && (static_cast<uint8_t>(text[start]) & 0xC0) == 0x80) --start;
+  while (start > 0 && continues_character(text[start])) --start;
   return utf8_front(text.substr(start));
 }
 
