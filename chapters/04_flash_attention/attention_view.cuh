@@ -83,8 +83,9 @@ struct HeadView {
   // Where a query stands in log_sum_exp and in other arrays of [num_tokens, heads].
   __device__ int64_t row(int query) const { return static_cast<int64_t>(first_token + query) * p.heads + head; }
   // Where a key's number 0 stands in k and v.
-  __device__ int64_t key_offset(int key) const {
-    return (static_cast<int64_t>(slot(key)) * p.kv_heads + kv_head) * p.head_dim;
+  __device__ int64_t key_offset(int key) const { return slot_offset(slot(key)); }
+  __device__ int64_t slot_offset(int slot) const {
+    return (static_cast<int64_t>(slot) * p.kv_heads + kv_head) * p.head_dim;
   }
   __device__ int slot(int key) const {
     if (first_slot >= 0) return first_slot + key;

@@ -13,7 +13,7 @@ namespace {
 int choose_parts(const AttentionInput& in, int blocks_a_part) {
   const int64_t capacity = in.kv.block_table.dim(1) * in.kv.block_size;
   const int64_t wanted = 2 * num_multiprocessors() / std::max(blocks_a_part, 1);
-  return static_cast<int>(std::clamp<int64_t>(wanted, 1, std::max<int64_t>(capacity / kKeysOfPart, 1)));
+  return static_cast<int>(std::clamp<int64_t>(wanted, 1, std::clamp<int64_t>(capacity / kKeysOfPart, 1, kMaxParts)));
 }
 
 template <auto kernel, int ROWS, int D, class T>
@@ -29,9 +29,11 @@ void launch_decoding(const AttentionInput& in, Workspace& workspace, const Atten
   const dim3 grid(static_cast<unsigned>(num_parts), chunks, static_cast<unsigned>(in.num_seqs()));
   launch<kernel>({grid, kDecodingThreads, sizeof(DecodingStorage<ROWS, D>), stream()}, p, parts);
   if (num_parts > 1) {
-    launch<join_parts_kernel<T>>(
-        {{static_cast<unsigned>(heads), static_cast<unsigned>(tokens)}, kDecodingThreads, 0, stream()}, p, parts,
-        static_cast<int>(num_parts));
+    launch<join_parts_kernel<T>>({{static_cast<unsigned>(heads), static_cast<unsigned>(tokens)},
+                                  kDecodingThreads,
+                                  sizeof(JoinStorage),
+                                  stream()},
+                                 p, parts, static_cast<int>(num_parts));
   }
 }
 

@@ -155,25 +155,42 @@ __global__ void __launch_bounds__(kDecodingThreads) flash_decoding_kernel(Attent
 }
 
 // region: join_parts
+inline constexpr int kMaxParts = 512;
+
+struct JoinStorage {
+  float weight_smem[kMaxParts];
+};
+
 // O = Σ exp(L_i − L) · O_i with L = ln Σ exp(L_i): each part counts by its log_sum_exp L_i. Grid (heads, num_tokens),
 // block a warp or more.
 template <class T>
 __global__ void join_parts_kernel(AttentionPointers<T> p, DecodingParts parts, int num_parts) {
+  auto& smem = shared_storage<JoinStorage>();
   wait_for_earlier_kernels();
   const int64_t row = static_cast<int64_t>(blockIdx.y) * p.heads + blockIdx.x;
   const float* const log_sum_exp = parts.log_sum_exp + row * num_parts;
+  const int thread = static_cast<int>(threadIdx.x), lane = thread % kWarpSize;
   float m = -INFINITY, l = 0.0f;
-  for (int i = 0; i < num_parts; ++i) m = fmaxf(m, log_sum_exp[i]);
-  for (int i = 0; i < num_parts; ++i) l += m == -INFINITY ? 0.0f : expf(log_sum_exp[i] - m);
-  for (int d = static_cast<int>(threadIdx.x); d < p.head_dim; d += static_cast<int>(blockDim.x)) {
-    float O = 0.0f;
-    for (int i = 0; i < num_parts; ++i) {
-      if (log_sum_exp[i] == -INFINITY) continue;
-      O = fmaf(expf(log_sum_exp[i] - m), parts.O[(row * num_parts + i) * p.head_dim + d], O);
-    }
-    narrow(l == 0.0f ? 0.0f : O / l, p.out[row * p.head_dim + d]);
+  for (int i = lane; i < num_parts; i += kWarpSize) m = fmaxf(m, log_sum_exp[i]);
+  m = warp_max(m);
+  if (m > -INFINITY) {
+    for (int i = lane; i < num_parts; i += kWarpSize) l += expf(log_sum_exp[i] - m);
   }
-  if (threadIdx.x == 0 && p.log_sum_exp != nullptr) p.log_sum_exp[row] = l == 0.0f ? -INFINITY : m + logf(l);
+  l = warp_sum(l);
+  for (int i = thread; i < num_parts; i += static_cast<int>(blockDim.x)) {
+    smem.weight_smem[i] = l > 0.0f ? expf(log_sum_exp[i] - m) / l : 0.0f;
+  }
+  __syncthreads();
+  for (int d = thread; d < p.head_dim; d += static_cast<int>(blockDim.x)) {
+    float O = 0.0f;
+#pragma unroll 8  // so many parts are under way at once
+    for (int i = 0; i < num_parts; ++i) {
+      const float weight = smem.weight_smem[i];  // 0: nothing may stand in O
+      O = fmaf(weight, weight > 0.0f ? parts.O[(row * num_parts + i) * p.head_dim + d] : 0.0f, O);
+    }
+    narrow(O, p.out[row * p.head_dim + d]);
+  }
+  if (thread == 0 && p.log_sum_exp != nullptr) p.log_sum_exp[row] = l == 0.0f ? -INFINITY : m + logf(l);
 }
 // endregion
 

@@ -37,31 +37,52 @@ struct DecodingQueries {
   // endregion
 };
 
+// Where a warp's 16 keys stand: in one block, unless blocks are smaller, so that one look-up serves all of them.
+template <class T>
+struct DecodingSlots {
+  const HeadView<T>& h;
+  bool together;
+
+  __device__ explicit DecodingSlots(const HeadView<T>& head)
+      : h(head), together(h.first_slot >= 0 || h.p.block_size % kKeysOfStep == 0) {}
+
+  __device__ int first(int first_key, int end) const { return first_key < end ? h.slot(first_key) : 0; }
+  // Where number 0 of key first_key + i stands in k and v.
+  __device__ int64_t offset(int first_slot, int first_key, int i) const {
+    return h.slot_offset(together ? first_slot + i : h.slot(first_key + i));
+  }
+};
+
 // 16 keys and values of a warp. Lane (g, t) has of the keys g and g + 8 the chunks t, t + 4, ..., and of the values 2t,
 // 2t + 1, 2t + 8, 2t + 9 the chunks g, g + 8, ...
 template <class T, int D>
 struct DecodingStep {
   uint4 K_rmem[2][D / 32], V_rmem[4][D / 64];
 
-  __device__ void load(const HeadView<T>& h, int first_key, int end, int lane) {
+  __device__ void load_keys(const DecodingSlots<T>& slots, int first_slot, int first_key, int end, int lane) {
 #pragma unroll
     for (int i = 0; i < 2; ++i) {
-      const int key = first_key + lane / 4 + 8 * i;
-      const T* const row = h.p.k + (key < end ? h.key_offset(key) : 0);
+      const int key = lane / 4 + 8 * i;
+      const bool there = first_key + key < end;
+      const T* const row = slots.h.p.k + (there ? slots.offset(first_slot, first_key, key) : 0);
 #pragma unroll
       for (int c = 0; c < D / 32; ++c) {
         const int d = (lane % 4 + 4 * c) * 8;
-        K_rmem[i][c] = key < end && d < h.p.head_dim ? *reinterpret_cast<const uint4*>(row + d) : uint4{};
+        K_rmem[i][c] = there && d < slots.h.p.head_dim ? *reinterpret_cast<const uint4*>(row + d) : uint4{};
       }
     }
+  }
+
+  __device__ void load_values(const DecodingSlots<T>& slots, int first_slot, int first_key, int end, int lane) {
 #pragma unroll
     for (int i = 0; i < 4; ++i) {
-      const int key = first_key + 2 * (lane % 4) + i % 2 + i / 2 * 8;
-      const T* const row = h.p.v + (key < end ? h.key_offset(key) : 0);
+      const int key = 2 * (lane % 4) + i % 2 + i / 2 * 8;
+      const bool there = first_key + key < end;
+      const T* const row = slots.h.p.v + (there ? slots.offset(first_slot, first_key, key) : 0);
 #pragma unroll
       for (int c = 0; c < D / 64; ++c) {
         const int d = (lane / 4 + 8 * c) * 8;
-        V_rmem[i][c] = key < end && d < h.p.head_dim ? *reinterpret_cast<const uint4*>(row + d) : uint4{};
+        V_rmem[i][c] = there && d < slots.h.p.head_dim ? *reinterpret_cast<const uint4*>(row + d) : uint4{};
       }
     }
   }
@@ -178,14 +199,25 @@ __global__ void __launch_bounds__(kDecodingThreads, 2)
   DecodingQueries<T, D> queries;
   queries.load(h, work.num_rows, lane);
   DecodingRows<D> rows;
-  for (int key = work.begin + warp * kKeysOfStep; key < work.end; key += kDecodingWarps * kKeysOfStep) {
-    DecodingStep<T, D> step;
-    step.load(h, key, work.end, lane);
+  // The keys of the next step are on their way as soon as this step's are used, and so are the values.
+  const DecodingSlots<T> slots(h);
+  constexpr int kStride = kDecodingWarps * kKeysOfStep;
+  int key = work.begin + warp * kKeysOfStep;
+  DecodingStep<T, D> step;
+  const int first_slot = slots.first(key, work.end);
+  step.load_keys(slots, first_slot, key, work.end, lane);
+  step.load_values(slots, first_slot, key, work.end, lane);
+  int next_slot = slots.first(key + kStride, work.end);
+  for (; key < work.end; key += kStride) {
+    const int next = key + kStride;
     float S_rmem[2][4];
     unsigned P_rmem[4];
     step.multiply_keys(queries, S_rmem);
+    step.load_keys(slots, next_slot, next, work.end, lane);
     rows.template add_scores<T>(S_rmem, work.end - key, p.scale * kLog2E, lane, P_rmem);
     step.add_values(P_rmem, rows.O_rmem);
+    step.load_values(slots, next_slot, next, work.end, lane);
+    next_slot = slots.first(next + kStride, work.end);
   }
   // endregion
   rows.store(smem, p.scale, warp, lane);
