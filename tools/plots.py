@@ -171,7 +171,7 @@ def attention_time(results):
     return against_n(rows, label, lambda row: row["us"]["median"] / 1000, lambda value: f"{value:g}")
 
 
-@plot("KV bytes and perplexity against key/value heads, chapter 5")
+@plot("KV bytes and perplexity against KV heads, chapter 5")
 def kv_heads(results):
     variants = results.find("grouped_sweep.json", "details.variants")
     if not variants:
@@ -184,8 +184,8 @@ def kv_heads(results):
         ("perplexity", "perplexity", VERMILION, "square"),
     ):
         series.append(Series(title, color, heads, [variant[key] / most[key] for variant in variants], mark=shape))
-    y_axis = linear(f"with {max(heads)} key/value heads = 1", all_y(series), times)
-    return chart(at_values("key/value heads", heads, first=0), y_axis, series)
+    y_axis = linear(f"with {max(heads)} KV heads = 1", all_y(series), times)
+    return chart(at_values("KV heads", heads, first=0), y_axis, series)
 
 
 def speedup_chart(label, series):

@@ -72,10 +72,10 @@ def uptraining(log):
     if "uptraining" not in log:
         return ""
     up, heads, steps = log["uptraining"], log["shape"]["kv_heads"], log["result"]["steps"]
-    rows = [[f"`{up['original']}`, {up['original_kv_heads']} key/value heads", f"{up['original_loss']:.4f}"],
+    rows = [[f"`{up['original']}`, {up['original_kv_heads']} KV heads", f"{up['original_loss']:.4f}"],
             [f"converted to {heads}", f"{up['converted_loss']:.4f}"],
             [f"trained on for {steps:,} steps", f"{log['result']['validation_loss']:.4f}"]]
-    return f"""`{up['original']}` with {heads} in place of {up['original_kv_heads']} key/value heads: converted by chapter 5's program, and trained
+    return f"""`{up['original']}` with {heads} in place of {up['original_kv_heads']} KV heads: converted by chapter 5's program, and trained
 on by `tools/uptrain_gqa.py` for {steps / up['original_steps']:.1%} of the {up['original_steps']:,} steps that `{up['original']}` was trained for. (Ainslie et
 al. 2023 take 5%.)
 
@@ -89,7 +89,7 @@ def card_text(name, log):
     whole, half = result["validation_loss"], result["validation_loss_half_stride"]
     facts = [["parameters", f"{log['parameters']:,} ({log['bytes']:,} bytes, bf16)"],
              ["dim, layers, hidden", f"{shape['dim']}, {shape['layers']}, {shape['hidden']}"],
-             ["heads, key/value heads, head_dim", f"{shape['heads']}, {shape['kv_heads']}, {shape['head_dim']}"],
+             ["heads, KV heads, head_dim", f"{shape['heads']}, {shape['kv_heads']}, {shape['head_dim']}"],
              ["vocabulary, context", f"{shape['vocab']:,} (byte-level BPE), {shape['context']} tokens"],
              ["output matrix", "tied to the embedding"],
              ["`<|endoftext|>`", "token 0: BOS and EOS"]]

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Makes models/stories-gqa and models/stories-mqa: models/stories with fewer key/value heads, trained on for a while.
+"""Makes models/stories-gqa and models/stories-mqa: models/stories with fewer KV heads, trained on for a while.
 
 Chapter 5's program converts the checkpoint (`./run 5 --convert`); here the converted model is trained on, as in Ainslie
 et al. 2023, section 2.1, for about 5% of the steps that the original was trained for, towards the original's
@@ -69,7 +69,7 @@ def uptrain(args):
     write_json(output / "training.json", log)
     write_card(output, args.seed)
     print(f"validation loss {losses['converted_loss']:.4f} before, {log['result']['validation_loss']:.4f} after; "
-          f"{losses['original_loss']:.4f} with {original['shape']['kv_heads']} key/value heads")
+          f"{losses['original_loss']:.4f} with {original['shape']['kv_heads']} KV heads")
 
 
 class Formatter(argparse.RawDescriptionHelpFormatter, argparse.ArgumentDefaultsHelpFormatter):
@@ -79,7 +79,7 @@ class Formatter(argparse.RawDescriptionHelpFormatter, argparse.ArgumentDefaultsH
 def parse():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=Formatter,
                                      parents=[where(), optimization()])
-    parser.add_argument("--kv-heads", type=int, required=True, help="key/value heads of the converted model")
+    parser.add_argument("--kv-heads", type=int, required=True, help="KV heads of the converted model")
     parser.add_argument("--converted", required=True, help="its folder, as `./run 5 --convert` writes it")
     parser.add_argument("--pool", default="mean", choices=["mean", "first", "random"], help="how it is converted")
     parser.add_argument("--original", default="models/stories", help="folder of the model that was converted")

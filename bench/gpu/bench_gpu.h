@@ -60,7 +60,7 @@ void bench_matvec(GpuBench& bench);     // products of one row: ours and cuBLAS'
 void bench_operators(GpuBench& bench);  // all others
 void bench_flash(GpuBench& bench);      // chapter 4's attention
 void bench_dram(GpuBench& bench);       // the same once each, for bench/gpu/dram_bytes.py
-void bench_grouped(GpuBench& bench);    // chapter 5's, and decode of one model with many, few and one key/value heads
+void bench_grouped(GpuBench& bench);    // chapter 5's, and decode of one model with many, few and one KV heads
 // Chapter 8's cold and warm prompts, a part of the next one.
 void bench_prompt_cache(GpuBench& bench, const LoadedModel& loaded);
 // Chapter 2's decode and prefill, chapter 8's prompts; for a model with a tokenizer also chapter 1.

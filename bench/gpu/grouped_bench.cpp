@@ -16,7 +16,7 @@ void bench_steps(GpuBench& bench, const StepShape& shape) {
   for (const NamedStep& step : named) bench_decoding(bench, "grouped_attention", step, shape);
 }
 
-// The model's own shape but for the key/value heads; random weights, since only the time matters.
+// The model's own shape but for the KV heads; random weights, since only the time matters.
 void bench_model_with(GpuBench& bench, ModelConfig config, int kv_heads, const std::vector<DecodeShape>& shapes) {
   config.num_kv_heads = kv_heads;
   const auto weights = make_random_weights(0);
@@ -46,7 +46,7 @@ void bench_grouped(GpuBench& bench) {
     return bench_model_with(bench, tiny, 2, {{3, 2}});
   }
   shape.head_dim = 128;
-  shape.heads = 32;  // llama-3-8b's, with its 8 key/value heads and with both ends
+  shape.heads = 32;  // llama-3-8b's, with its 8 KV heads and with both ends
   for (const int64_t kv_heads : {32, 8, 1}) {
     for (const auto& [n, num_seqs] : {std::pair<int64_t, int64_t>{4096, 1}, {32768, 1}, {4096, 16}}) {
       shape.kv_heads = kv_heads;

@@ -14,7 +14,7 @@
 namespace llm {
 namespace {
 
-// The time that the whole generation should take, one forward pass over all tokens so far for each new one.
+// The time that each step should take: a forward pass over all tokens so far.
 std::vector<double> predict_step_ms(const Transformer& model, const MachineRates& rates, const Generation& generation) {
   std::vector<double> step_ms;
   for (size_t i = 0; i < generation.token_ids().size(); ++i) {

@@ -30,10 +30,8 @@ Generation generate_naive(const Transformer& model, const std::vector<int32_t>& 
   // endregion
 }
 
-// region: count
 int64_t count_naive_passes(int64_t prompt, int64_t generated) {
   return generated * prompt + generated * (generated - 1) / 2;
 }
-// endregion
 
 }  // namespace llm

@@ -11,7 +11,7 @@ namespace llm {
 
 struct ReferenceOutput {
   std::vector<int32_t> token_ids;
-  std::vector<float> top_gaps;  // [num tokens] by how much each token's logit led
+  std::vector<float> top_gaps;  // [num tokens] how near each token was to another, in logits
   std::vector<double> step_ms;  // [num tokens]
 };
 

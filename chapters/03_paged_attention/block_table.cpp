@@ -10,11 +10,9 @@ namespace {
 int32_t ceil_div(int32_t a, int32_t b) { return (a + b - 1) / b; }
 }  // namespace
 
-// region: slot
 int32_t BlockTable::slot(int32_t position) const {
   return blocks_.at(static_cast<size_t>(position / block_size_)) * block_size_ + position % block_size_;
 }
-// endregion
 
 // region: allocate
 std::optional<int32_t> BlockTable::block_to_copy(const BlockPool& pool) const {

@@ -6,6 +6,7 @@
 
 #include "chapters/02_kv_cache/contiguous_kv_cache.h"
 #include "chapters/03_paged_attention/paged_kv_cache.h"
+#include "common/program/format.h"
 
 namespace llm {
 
@@ -134,5 +135,34 @@ double predict_used_share_contiguous(double held, int32_t max_length) { return h
 
 double predict_used_share_paged(double held, int32_t block_size) { return held / (held + (block_size - 1) / 2.0); }
 // endregion
+
+Json describe_run(const BudgetRun& run, double predicted_share) {
+  const MemoryUse peak = run.peak();
+  Json json = Json::object();
+  json.set("mean_at_once", run.mean_at_once()).set("most_at_once", run.most_at_once());
+  json.set("bytes_reserved", static_cast<int64_t>(peak.bytes_reserved));
+  json.set("bytes_used", static_cast<int64_t>(peak.bytes_used)).set("used_share", run.used_share());
+  json.set("predicted_used_share", predicted_share).set("steps", std::ssize(run.steps));
+  return json.set("preemptions", run.num_preemptions);
+}
+
+std::string draw_budget(size_t budget_bytes, const BudgetRun& contiguous, const BudgetRun& paged) {
+  const auto bytes_of = [](size_t bytes) { return format_bytes(static_cast<double>(bytes)); };
+  Table table({fmt::format("{} requests in {}", paged.requests.size(), bytes_of(budget_bytes)), "contiguous", "paged"});
+  const auto row = [&](const char* what, const auto& value_of) {
+    table.add({what, value_of(contiguous), value_of(paged)});
+  };
+  row("texts at once, at most", [](const BudgetRun& run) { return format_count(run.most_at_once()); });
+  row("reserved at the peak", [&](const BudgetRun& run) { return bytes_of(run.peak().bytes_reserved); });
+  row("  used by tokens", [&](const BudgetRun& run) { return bytes_of(run.peak().bytes_used); });
+  row("  waste inside reservations",
+      [&](const BudgetRun& run) { return bytes_of(run.peak().bytes_reserved - run.peak().bytes_used); });
+  row("left between reservations",
+      [&](const BudgetRun& run) { return bytes_of(budget_bytes - run.peak().bytes_reserved); });
+  row("used of the reserved, all steps", [](const BudgetRun& run) { return format_share(run.used_share()); });
+  row("steps until all are done", [](const BudgetRun& run) { return format_count(std::ssize(run.steps)); });
+  row("begun again for want of blocks", [](const BudgetRun& run) { return format_count(run.num_preemptions); });
+  return table.to_string();
+}
 
 }  // namespace llm

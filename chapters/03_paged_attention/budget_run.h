@@ -1,9 +1,11 @@
 // Requests of mixed lengths, served side by side from one fixed budget of KV memory: contiguous or paged.
 #pragma once
 
+#include <string>
 #include <vector>
 
 #include "chapters/03_paged_attention/batched_generation.h"
+#include "common/json/json.h"
 
 namespace llm {
 
@@ -41,5 +43,9 @@ BudgetRun run_paged(const Transformer& model, std::vector<Text> requests, int64_
 double mean_tokens_held(const std::vector<Text>& requests);
 double predict_used_share_contiguous(double held, int32_t max_length);
 double predict_used_share_paged(double held, int32_t block_size);  // half a block is empty at each text's end
+
+// The run's figures for --json, and both runs beside each other on the screen, at the moment when they take the most.
+Json describe_run(const BudgetRun& run, double predicted_share);
+std::string draw_budget(size_t budget_bytes, const BudgetRun& contiguous, const BudgetRun& paged);
 
 }  // namespace llm

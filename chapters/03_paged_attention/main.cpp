@@ -4,7 +4,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <bit>
 #include <cmath>
 #include <memory>
 #include <random>
@@ -46,8 +45,6 @@ struct Setup {
 
 int64_t round_up(int64_t value, int64_t multiple) { return (value + multiple - 1) / multiple * multiple; }
 
-std::string format_size(size_t bytes) { return format_bytes(static_cast<double>(bytes)); }
-
 // How many tokens both caches may hold in the run with a budget.
 int64_t budget_slots(const Setup& setup, double megabytes) {
   const int64_t longest = round_up(setup.max_length, setup.block_size);
@@ -57,7 +54,7 @@ int64_t budget_slots(const Setup& setup, double megabytes) {
     fail_input(
         "--kv-budget is {} MB, but a text of {} tokens takes {} in blocks of {}; give more, or a smaller "
         "--max-tokens",
-        megabytes, setup.max_length, format_size(static_cast<size_t>(longest * setup.bytes_per_token)),
+        megabytes, setup.max_length, format_bytes(static_cast<double>(longest * setup.bytes_per_token)),
         setup.block_size);
   }
   // More than all requests can fill is never touched.
@@ -90,34 +87,6 @@ int64_t count_same(const BudgetRun& run, const ReferenceOutput& naive, DType dty
     const std::vector<float> gaps(naive.top_gaps.begin(), naive.top_gaps.begin() + length);
     return compare_outputs(expected, gaps, actual, near_tie(dtype)).same;
   });
-}
-
-Json describe_run(const BudgetRun& run, double predicted_share) {
-  const MemoryUse peak = run.peak();
-  Json json = Json::object();
-  json.set("mean_at_once", run.mean_at_once()).set("most_at_once", run.most_at_once());
-  json.set("bytes_reserved", static_cast<int64_t>(peak.bytes_reserved));
-  json.set("bytes_used", static_cast<int64_t>(peak.bytes_used)).set("used_share", run.used_share());
-  json.set("predicted_used_share", predicted_share).set("steps", std::ssize(run.steps));
-  return json.set("preemptions", run.num_preemptions);
-}
-
-std::string draw_budget(size_t budget, const BudgetRun& contiguous, const BudgetRun& paged) {
-  Table table({fmt::format("{} requests in {}", kNumRequests, format_size(budget)), "contiguous", "paged"});
-  const auto row = [&](const char* what, const auto& value_of) {
-    table.add({what, value_of(contiguous), value_of(paged)});
-  };
-  row("texts at once, at most", [](const BudgetRun& run) { return format_count(run.most_at_once()); });
-  row("reserved at the peak", [](const BudgetRun& run) { return format_size(run.peak().bytes_reserved); });
-  row("  used by tokens", [](const BudgetRun& run) { return format_size(run.peak().bytes_used); });
-  row("  waste inside reservations",
-      [](const BudgetRun& run) { return format_size(run.peak().bytes_reserved - run.peak().bytes_used); });
-  row("left between reservations",
-      [&](const BudgetRun& run) { return format_size(budget - run.peak().bytes_reserved); });
-  row("used of the reserved, all steps", [](const BudgetRun& run) { return format_share(run.used_share()); });
-  row("steps until all are done", [](const BudgetRun& run) { return format_count(std::ssize(run.steps)); });
-  row("begun again for want of blocks", [](const BudgetRun& run) { return format_count(run.num_preemptions); });
-  return table.to_string();
 }
 
 // How many texts fit at once where each takes so many slots in the mean.
@@ -197,7 +166,7 @@ void add_samples(Report& report, const std::string& what, const Setup& setup, co
   report.details().set(what, json.set("predicted_blocks", predicted).set("blocks_copied", num_copied));
 }
 
-// ---- one text ----
+// ---- all block sizes ----
 
 Json sweep_block_sizes(const Setup& setup, int64_t num_slots, double contiguous_ms) {
   Json sweep = Json::array();
@@ -222,6 +191,8 @@ Json sweep_block_sizes(const Setup& setup, int64_t num_slots, double contiguous_
   return sweep;
 }
 
+// ---- the program ----
+
 int run(int argc, const char* const* argv) {
   PagedOptions paged;
   OptionParser parser("chapter_03",
@@ -231,9 +202,7 @@ int run(int argc, const char* const* argv) {
   parser.command_line().add("--kv-budget", &paged.kv_budget, 0.0, 1e6,
                             "MB of KV memory for many requests; 0: room for four of the longest");
   const Options options = parser.parse(argc, argv);
-  if (!std::has_single_bit(static_cast<uint32_t>(paged.block_size))) {
-    fail_input("--block-size is {}, but must be a power of two from 1 to 256, such as 16", paged.block_size);
-  }
+  check_block_size(paged.block_size);
   const LoadedModel loaded = load_model(options);
   const Transformer& model = *loaded.transformer;
   const ModelConfig& config = model.config();

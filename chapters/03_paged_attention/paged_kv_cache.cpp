@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <bit>
 
+#include "common/error.h"
 #include "common/tensor/device_memory.h"
 
 namespace llm {
@@ -11,15 +12,23 @@ namespace {
 
 constexpr int32_t kMaxBlockSize = 256;
 
+bool is_block_size(int size) {
+  return size > 0 && size <= kMaxBlockSize && std::has_single_bit(static_cast<uint32_t>(size));
+}
+
 PagedKvCacheSize checked(const PagedKvCacheSize& size) {
-  const bool power_of_two = size.block_size > 0 && std::has_single_bit(static_cast<uint32_t>(size.block_size));
-  require(power_of_two && size.block_size <= kMaxBlockSize, "blocks of {} tokens", size.block_size);
+  require(is_block_size(size.block_size), "blocks of {} tokens", size.block_size);
   require(size.num_blocks > 0 && size.max_length > 0 && size.max_seqs > 0, "a cache of {} blocks, {} tokens, {} seqs",
           size.num_blocks, size.max_length, size.max_seqs);
   return size;
 }
 
 }  // namespace
+
+void check_block_size(int block_size) {
+  if (is_block_size(block_size)) return;
+  fail_input("--block-size is {}, but must be a power of two from 1 to {}, such as 16", block_size, kMaxBlockSize);
+}
 
 PagedKvCache::PagedKvCache(const ModelConfig& config, const PagedKvCacheSize& size, DType dtype, Device device)
     : size_(checked(size)),

@@ -17,6 +17,9 @@ struct PagedKvCacheSize {
   int32_t max_seqs;    // in one step
 };
 
+// Throws InputError where --block-size is not a power of two from 1 to 256.
+void check_block_size(int block_size);
+
 class PagedKvCache : public KvMemory {
  public:
   PagedKvCache(const ModelConfig& config, const PagedKvCacheSize& size, DType dtype, Device device = Device::cpu);

@@ -35,7 +35,6 @@ std::vector<Text> generate_samples(const Transformer& model, PagedKvCache& cache
 }
 // endregion
 
-// region: count
 int64_t count_shared_blocks(int64_t prompt_len, const std::vector<int64_t>& lengths, int64_t block_size) {
   const int64_t shared = prompt_len / block_size;  // full: nobody writes to them again
   const bool tail = prompt_len % block_size != 0;
@@ -55,7 +54,6 @@ int64_t count_copied_blocks(int64_t prompt_len, const std::vector<int64_t>& leng
   const int64_t writers = std::ranges::count_if(lengths, [&](int64_t length) { return length > prompt_len; });
   return std::min<int64_t>(writers, std::ssize(lengths) - 1);
 }
-// endregion
 
 std::string draw_block_tables(const PagedKvCache& cache, const std::vector<Text>& sequences) {
   constexpr size_t kMostLines = 8, kMostBlocks = 14;

@@ -10,7 +10,7 @@ namespace llm {
 inline constexpr int kMaxFlashHeadDim = 128;
 
 // region: attention_input
-// The queries of some sequences and the keys and values that each may see. Query head h reads key/value head
+// The queries of some sequences and the keys and values that each may see. Query head h reads KV head
 // h / (heads / kv_heads). A sequence's queries are its last positions: with `causal`, query i of n over m keys sees the
 // keys up to m − n + i, so that 2 queries over 5 keys see 4 and 5 of them, and of 5 queries over 2 keys the first
 // three see none.

@@ -72,7 +72,7 @@ struct CacheTiles {
   std::vector<float> Q, K_transposed, V, S, O, m, l;
 };
 
-// A tile of queries of the heads that share a key/value head.
+// A tile of queries of the heads that share a KV head.
 template <class T>
 struct QueryTile {
   const AttentionInput& in;
@@ -175,7 +175,7 @@ struct QueryTile {
   // endregion
 };
 
-// All tiles of all sequences and key/value heads, those with the most keys first.
+// All tiles of all sequences and KV heads, those with the most keys first.
 template <class T>
 void attend_tiles(const AttentionInput& in, const AttentionOutput& out) {
   const int64_t group = in.heads() / in.kv_heads(), queries_of_tile = std::max<int64_t>(kRows / group, 1);

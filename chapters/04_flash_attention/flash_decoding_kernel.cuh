@@ -1,6 +1,6 @@
 // Step 5: one new query a sequence. A query tile of one row would leave most of a GPU idle, so the keys are shared out:
 // each block attends to a part of them, and a second kernel joins the parts by their log_sum_exp. All the query heads
-// that read one key/value head are done together, so that its keys and values are read once.
+// that read one KV head are done together, so that its keys and values are read once.
 // Dao et al., "Flash-Decoding for long-context inference", 2023.
 #pragma once
 
@@ -31,7 +31,7 @@ template <class T>
 struct DecodingWork {
   int first_head, num_rows, begin, end;
 
-  // blockIdx: part, key/value head and chunk of `rows` of its query heads, sequence
+  // blockIdx: part, KV head and chunk of `rows` of its query heads, sequence
   __device__ DecodingWork(const AttentionPointers<T>& p, int rows) {
     const int group = p.heads / p.kv_heads, chunks = (group + rows - 1) / rows;
     const int kv_head = static_cast<int>(blockIdx.y) / chunks, first = static_cast<int>(blockIdx.y) % chunks * rows;

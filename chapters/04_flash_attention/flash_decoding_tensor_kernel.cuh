@@ -1,4 +1,4 @@
-// Step 5 on tensor cores, for 16-bit numbers: a tile of 16 rows is the query heads of one key/value head. Keys and
+// Step 5 on tensor cores, for 16-bit numbers: a tile of 16 rows is the query heads of one KV head. Keys and
 // values go from memory to registers and from there into the product, 16 bytes a lane and 16 keys a warp under way at
 // once. That works without shared memory because a product does not mind in which order its inner numbers and its
 // columns come, as long as both operands agree: each lane takes the numbers that it loaded.

@@ -171,7 +171,7 @@ int run(int argc, const char* const* argv) {
       OptionParser("chapter_04", "Chapter 4, flash attention: the softmax tile by tile, no matrix of scores in memory.")
           .parse(argc, argv);
   require_device(options.device);
-  // First of all: what the simulator counts from here on is the text's.
+  // Before the text: measuring a step sets the simulator's counts back, and the report is about the text's.
   const std::vector<MeasuredStep> steps = measure_steps(device_of_steps(options.device), options.sweep);
   const LoadedModel loaded = load_model(options);
   const Transformer& model = *loaded.transformer;

@@ -19,7 +19,7 @@ struct MeasuredAttention {
   double us;  // on a GPU; else NaN
 };
 
-// Runs on `device`, a GPU or the simulator. The shapes: 8 heads over 2 key/value heads for the simulator, on a GPU
+// Runs on `device`, a GPU or the simulator. The shapes: 8 heads over 2 KV heads for the simulator, on a GPU
 // those of a real model; with `sweep` also MHA and MQA.
 std::vector<MeasuredAttention> measure_attention(Device device, bool sweep);
 

@@ -1,4 +1,4 @@
-// From a Hugging Face folder to one of the same model with another number of key/value heads.
+// From a Hugging Face folder to one of the same model with another number of KV heads.
 #pragma once
 
 #include <filesystem>

@@ -45,14 +45,12 @@ std::vector<Text> make_texts(const Transformer& model, const DecodeShape& shape)
 
 }  // namespace
 
-// region: bytes
 double count_bytes_per_token(const Transformer& model, const DecodeShape& shape) {
   const double weights = static_cast<double>(model.weights().bytes_per_step());
   const double cache =
       static_cast<double>(shape.context_len * model.config().kv_bytes_per_token(size_of(model.dtype())));
   return weights / static_cast<double>(shape.batch) + cache;
 }
-// endregion
 
 double predict_decode_rate(const Transformer& model, const MachineRates& rates, const DecodeShape& shape) {
   const double reading = count_bytes_per_token(model, shape) / rates.bytes_per_second;

@@ -1,4 +1,4 @@
-// How well a model predicts a text: what fewer key/value heads cost.
+// How well a model predicts a text: what fewer KV heads cost.
 #pragma once
 
 #include "chapters/01_naive_generation/perplexity.h"

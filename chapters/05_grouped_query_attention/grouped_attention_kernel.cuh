@@ -1,4 +1,4 @@
-// One new query a sequence: a block brings the keys and values of one key/value head to shared memory, a tile at a
+// One new query a sequence: a block brings the keys and values of one KV head to shared memory, a tile at a
 // time, and all heads of the group attend to the tile before the next one comes. A warp a head.
 #pragma once
 
@@ -47,7 +47,7 @@ struct HeadSoftmax {
   // endregion
 };
 
-// Grid (1, key/value heads · chunks of `rows` heads of their groups, sequences), block (32, rows). rows = 1: every head
+// Grid (1, KV heads · chunks of `rows` heads of their groups, sequences), block (32, rows). rows = 1: every head
 // reads for itself.
 template <class T>
 __global__ void grouped_attention_kernel(AttentionPointers<T> p, int rows) {

@@ -54,8 +54,8 @@ std::vector<int> possible_kv_heads(const ModelConfig& config) {
 ModelConfig with_kv_heads(const ModelConfig& config, int num_kv_heads) {
   const std::vector<int> possible = possible_kv_heads(config);
   if (std::ranges::find(possible, num_kv_heads) == possible.end()) {
-    fail_input("--kv-heads is {}, but {} has {} heads and {} key/value heads; give one of {}", num_kv_heads,
-               config.name, config.num_heads, config.num_kv_heads, fmt::join(possible, ", "));
+    fail_input("--kv-heads is {}, but {} has {} heads and {} KV heads; give one of {}", num_kv_heads, config.name,
+               config.num_heads, config.num_kv_heads, fmt::join(possible, ", "));
   }
   ModelConfig converted = config;
   converted.num_kv_heads = num_kv_heads;

@@ -23,11 +23,11 @@ inline Pooling pooling_of(const std::string& name) {
   return name == "mean" ? Pooling::mean : name == "first" ? Pooling::first : Pooling::random;
 }
 
-// The numbers of key/value heads that a model can be given: they divide its heads, and its own key/value heads fall
+// The numbers of KV heads that a model can be given: they divide its heads, and its own KV heads fall
 // into groups of equal size, or each is repeated equally often.
 std::vector<int> possible_kv_heads(const ModelConfig& config);
 
-// The config with another number of key/value heads. Throws InputError where that is not possible.
+// The config with another number of KV heads. Throws InputError where that is not possible.
 ModelConfig with_kv_heads(const ModelConfig& config, int num_kv_heads);
 
 // `heads` stand one after the other in the outermost dimension: [from_heads · head_dim, hidden_size], or

@@ -7,7 +7,7 @@
 
 namespace llm {
 
-// Name, layers, heads, key/value heads and head_dim are those of the models' config.json files; of some models, which
+// Name, layers, heads, KV heads and head_dim are those of the models' config.json files; of some models, which
 // only this table knows, nothing else is set.
 std::vector<ModelConfig> known_models();
 

@@ -19,7 +19,7 @@
 namespace llm {
 namespace {
 
-constexpr int64_t kTextsInBudget = 4;  // of the greatest length, with a key/value head for each head
+constexpr int64_t kTextsInBudget = 4;  // of the greatest length, with a KV head for each head
 
 struct GroupedOptions {
   std::filesystem::path convert;  // the folder to write; empty: none
@@ -33,10 +33,10 @@ int convert(const GroupedOptions& grouped, const Options& options) {
   if (options.model.starts_with("random:")) {
     fail_input("--model is {}, which is no folder to convert; give a Hugging Face folder", options.model);
   }
-  if (grouped.kv_heads == 0) fail_input("--convert lacks --kv-heads; give the number of key/value heads to convert to");
+  if (grouped.kv_heads == 0) fail_input("--convert lacks --kv-heads; give the number of KV heads to convert to");
   const std::filesystem::path from = model_folder(options.model, options.device);
   convert_folder(from, grouped.convert, grouped.kv_heads, pooling_of(grouped.pooling));
-  fmt::print("{}: {} with {} key/value heads, {}\n", grouped.convert.string(), from.string(), grouped.kv_heads,
+  fmt::print("{}: {} with {} KV heads, {}\n", grouped.convert.string(), from.string(), grouped.kv_heads,
              grouped.pooling);
   return 0;
 }
@@ -121,7 +121,7 @@ struct ConvertedScore {
   double perplexity;
 };
 
-// Of the variants' numbers of key/value heads; with --sweep of every number.
+// Of the variants' numbers of KV heads; with --sweep of every number.
 std::vector<ConvertedScore> score_conversions(const ModelSource& source, const Options& options,
                                               const std::vector<MeasuredVariant>& variants, EvalText& eval) {
   std::vector<int> numbers;
@@ -227,9 +227,9 @@ void add_variants(Report& report, const std::vector<MeasuredVariant>& all, const
 int run(int argc, const char* const* argv) {
   GroupedOptions grouped;
   OptionParser parser("chapter_05",
-                      "Chapter 5, grouped-query attention: fewer key/value heads, each shared by a group of heads.");
+                      "Chapter 5, grouped-query attention: fewer KV heads, each shared by a group of heads.");
   CommandLine& line = parser.command_line();
-  line.add("--kv-heads", &grouped.kv_heads, 1, 4096, "key/value heads of the grouped or the converted model");
+  line.add("--kv-heads", &grouped.kv_heads, 1, 4096, "KV heads of the grouped or the converted model");
   line.add("--convert", &grouped.convert, "only write the model with --kv-heads to this folder, for Hugging Face too");
   line.add("--pool", &grouped.pooling, pooling_names(), "with --convert: what a group's head is made of");
   line.add("--text", &grouped.text, "the text to score, in place of the stories under models/eval");

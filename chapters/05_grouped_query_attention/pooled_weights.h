@@ -1,4 +1,4 @@
-// A model's weights with fewer key/value heads, made as they are asked for.
+// A model's weights with fewer KV heads, made as they are asked for.
 #pragma once
 
 #include "chapters/05_grouped_query_attention/head_pooling.h"

@@ -19,7 +19,7 @@ int between(const ModelConfig& config) {
   return 0;
 }
 
-// The embedded model with so many key/value heads that was trained on; empty where it is not there, or none belongs to
+// The embedded model with so many KV heads that was trained on; empty where it is not there, or none belongs to
 // this model.
 std::filesystem::path uptrained_folder(const Options& options, int kv_heads) {
   if (!options.model.empty() || options.device == Device::simt) return {};

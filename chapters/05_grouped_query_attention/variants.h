@@ -1,4 +1,4 @@
-// One model with many key/value heads, with few and with one: what the program sets side by side.
+// One model with many KV heads, with few and with one: what the program sets side by side.
 #pragma once
 
 #include "chapters/05_grouped_query_attention/head_pooling.h"
@@ -6,10 +6,10 @@
 
 namespace llm {
 
-// "MHA": a key/value head for each head; "MQA": one for all; "GQA": between.
+// "MHA": a KV head for each head; "MQA": one for all; "GQA": between.
 const char* sharing_name(const ModelConfig& config);
 
-// `source`, which must outlive it, with another number of key/value heads. Throws InputError where that is not
+// `source`, which must outlive it, with another number of KV heads. Throws InputError where that is not
 // possible.
 ModelSource converted(const ModelSource& source, int num_kv_heads, Pooling pooling);
 
@@ -21,7 +21,7 @@ struct Variant {
   ModelSource source;
 };
 
-// A key/value head for each head, between, and one for all, as far as they differ. `kv_heads` is the number between; 0:
+// A KV head for each head, between, and one for all, as far as they differ. `kv_heads` is the number between; 0:
 // the model's own where that is between, else a quarter of its heads. The model itself is taken as it is, fewer heads
 // are converted by their means, or more by repeating; of the embedded stories model (no --model) models/stories-gqa and
 // models/stories-mqa are taken instead, where they are there. `source` must outlive them.

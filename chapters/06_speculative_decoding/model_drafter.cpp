@@ -63,14 +63,12 @@ bool ModelDrafter::step(std::span<const DraftRequest> requests, std::vector<Draf
 }
 // endregion
 
-// region: truncate
 void ModelDrafter::truncate(int32_t sequence_id, int32_t length) {
   const auto known = lengths_.find(sequence_id);
   if (known == lengths_.end() || known->second <= length) return;
   memory_.truncate(sequence_id, length);
   known->second = length;
 }
-// endregion
 
 void ModelDrafter::release(int32_t sequence_id) {
   if (lengths_.erase(sequence_id) > 0) memory_.release(sequence_id);

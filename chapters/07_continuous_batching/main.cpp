@@ -97,7 +97,7 @@ struct Runs {
   };
   std::array<Named, 3> all() const {
     return {{{"static", "static", Schedule::static_padded, padded},
-             {"static_skipping", "without padding", Schedule::static_skipping, skipping},
+             {"static_skipping", "padding skipped", Schedule::static_skipping, skipping},
              {"continuous", "continuous", Schedule::continuous, continuous}}};
   }
 };

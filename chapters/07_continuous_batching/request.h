@@ -20,8 +20,8 @@ struct Request {
   int64_t arrival_step = 0;                           // it is there when this step is planned
   std::optional<int64_t> cancel_step = std::nullopt;  // nobody waits for it any more when this step is planned
   std::string salt = {};                              // chapter 8: whose cached prompts it may share
-  std::vector<int32_t> breakpoints = {};              // chapter 8: how long the parts of the prompt are that end where
-                                                      // another may go on differently; in tokens, at most four
+  std::vector<int32_t> breakpoints = {};              // chapter 8: lengths, in tokens, at which a part of the prompt
+                                                      // ends that others may share; at most four
 };
 
 }  // namespace llm

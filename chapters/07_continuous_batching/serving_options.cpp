@@ -1,7 +1,6 @@
 #include "chapters/07_continuous_batching/serving_options.h"
 
 #include <algorithm>
-#include <bit>
 
 namespace llm {
 
@@ -16,13 +15,11 @@ void ServingOptions::add_to(CommandLine& line) {
   line.add("--num-blocks", &num_blocks, 0, 1 << 24, "blocks in the cache; 0: the chapter's own choice");
   line.add("--token-budget", &token_budget, 1, 1 << 20, "new tokens in one step, of all requests together");
   line.add("--max-chunk", &max_chunk, 0, 1 << 20, "new tokens of one request in a step; 0: as the budget allows");
-  line.add("--max-running", &max_running, 1, 1024, "requests that run side by side: slots; left out: 2 on simt");
+  line.add("--max-running", &max_running, 1, 1024, "requests that run side by side: slots");
 }
 
 void ServingOptions::check() const {
-  if (!std::has_single_bit(static_cast<uint32_t>(block_size))) {
-    fail_input("--block-size is {}, but must be a power of two from 1 to 256, such as 16", block_size);
-  }
+  check_block_size(block_size);
   check_output("--results", results);
   check_output("--step-log", step_log);
 }

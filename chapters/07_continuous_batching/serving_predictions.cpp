@@ -37,7 +37,6 @@ SchedulePrediction predict_continuous(std::span<const Job> jobs, int num_slots) 
 }
 // endregion
 
-// region: cost
 StepCost cost_of(const Transformer& model, const StepRecord& record) {
   const ModelConfig& c = model.config();
   const double head = 2.0 * c.vocab_size * c.hidden_size;  // one row of logits, which count_flops has in each pass
@@ -54,7 +53,6 @@ StepCost cost_of(const Transformer& model, const StepRecord& record) {
 double predict_step_ms(const StepCost& cost, const MachineRates& rates) {
   return 1000.0 * std::max(cost.bytes / rates.bytes_per_second, cost.flops / rates.flops_per_second);
 }
-// endregion
 
 std::vector<Job> jobs_of(const Engine& engine) {
   std::vector<Job> jobs;

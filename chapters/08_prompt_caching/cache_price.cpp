@@ -11,7 +11,6 @@ CacheUsage& CacheUsage::operator+=(const CacheUsage& other) {
   return *this;
 }
 
-// region: price
 double cost_of(const CacheUsage& usage, const CachePrice& price) {
   return price.read * static_cast<double>(usage.cached_tokens) +
          price.write * static_cast<double>(usage.written_tokens) + static_cast<double>(usage.fresh_tokens);
@@ -23,6 +22,5 @@ int break_even_use(const CachePrice& price) {
   while (price.write + (uses - 1) * price.read >= uses) ++uses;
   return uses;
 }
-// endregion
 
 }  // namespace llm

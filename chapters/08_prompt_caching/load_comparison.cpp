@@ -44,7 +44,6 @@ bool says_the_same(const Generation& cold, const Generation& warm, float toleran
 
 }  // namespace
 
-// region: compare
 std::vector<const Sequence*> compare_requests(const std::vector<Request>& requests, PromptService& cold,
                                               PromptService& warm, ServedTexts& texts, LoadComparison& result) {
   const int64_t evicted_before = warm.num_evicted();
@@ -84,9 +83,7 @@ LoadComparison compare_load(const AssistantLoad& load, PromptService& cold, Prom
     pause();
   }
 }
-// endregion
 
-// region: predict
 int64_t predict_cached_tokens(const std::vector<std::vector<int32_t>>& texts, const std::vector<int32_t>& prompt,
                               int32_t block_size) {
   int64_t longest = 0;
@@ -95,7 +92,6 @@ int64_t predict_cached_tokens(const std::vector<std::vector<int32_t>>& texts, co
   }
   return std::min(longest, std::ssize(prompt) - 1) / block_size * block_size;
 }
-// endregion
 
 double LoadComparison::hit_rate() const {
   return static_cast<double>(usage.cached_tokens) / static_cast<double>(usage.prompt_tokens());
@@ -108,7 +104,7 @@ double LoadComparison::relative_cost(const CachePrice& price) const {
 }
 
 std::string draw_loads(const std::vector<LoadComparison>& loads, const CachePrice& price) {
-  Table table({"load", "requests", "prompt tokens", "cached", "shared at once", "evicted", "first token", "price"});
+  Table table({"load", "requests", "prompt tokens", "cached", "shared at a time", "evicted", "first token", "price"});
   for (const LoadComparison& load : loads) {
     table.add({load.name, format_count(load.num_requests), format_count(load.usage.prompt_tokens()),
                format_share(load.hit_rate()), format_count(load.most_shared_blocks), format_count(load.num_evicted),

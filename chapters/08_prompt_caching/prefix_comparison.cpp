@@ -81,7 +81,6 @@ std::string count_of(size_t count, const char* noun) {
 
 }  // namespace
 
-// region: compare
 PrefixComparison compare_prompts(const Tokenizer& tokenizer, std::string_view first, std::string_view second,
                                  int32_t block_size) {
   PrefixComparison c;
@@ -105,7 +104,6 @@ PrefixComparison compare_prompts(const Tokenizer& tokenizer, std::string_view fi
   c.parting = find_parting(c, tokenizer);
   return c;
 }
-// endregion
 
 std::string explain(const PrefixComparison& c) {
   const auto block_size = static_cast<size_t>(c.block_size);

@@ -12,7 +12,7 @@ namespace llm {
 enum class Parting {
   nowhere,      // the prompts are equal
   first_ends,   // the second goes on where the first ends
-  second_ends,  // the other way round
+  second_ends,  // the other way around
   text,         // their texts part
   seam,         // their tokens part where their texts still agree: a token ends in one and goes on in the other
 };

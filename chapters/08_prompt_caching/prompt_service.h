@@ -29,9 +29,8 @@ class PromptService {
   CacheUsage usage_of(const Sequence& sequence) const;
   bool is_too_short(const Sequence& sequence) const { return prompts_ && prompts_->is_too_short(sequence); }
   int64_t num_evicted() const { return prompts_ ? prompts_->prefixes().num_evicted() : 0; }
-  int32_t most_shared_blocks() const {
-    return most_shared_blocks_;
-  }  // with several owners, in a step of the last serve
+  // With several owners, in a step of the last serve.
+  int32_t most_shared_blocks() const { return most_shared_blocks_; }
   DType dtype() const { return dtype_; }
   const PagedKvCache& cache() const { return cache_; }
   const Engine& engine() const { return engine_; }

@@ -11,7 +11,6 @@ double TtftProbe::ttft_ratio() const { return median(cold_ms) / median(warm_ms);
 
 double TtftProbe::decode_ratio() const { return median(warm_decode_ms) / median(cold_decode_ms); }
 
-// region: probe
 TtftProbe probe_ttft(const LoadedModel& model, PromptService& cold, PromptService& warm, int32_t prompt_len,
                      int32_t shared_len, int answer_tokens, int runs) {
   const auto length = static_cast<size_t>(prompt_len), shared = static_cast<size_t>(shared_len);
@@ -36,6 +35,5 @@ TtftProbe probe_ttft(const LoadedModel& model, PromptService& cold, PromptServic
   }
   return probe;
 }
-// endregion
 
 }  // namespace llm

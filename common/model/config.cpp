@@ -210,10 +210,8 @@ int64_t ModelConfig::num_parameters() const {
   return num_layers * (matrices + norms + biases) + hidden + (tied_embeddings ? 1 : 2) * vocab_size * hidden;
 }
 
-// region: kv_bytes_per_token
 int64_t ModelConfig::kv_bytes_per_token(size_t bytes_per_number) const {
   return int64_t{2} * num_layers * num_kv_heads * head_dim * static_cast<int64_t>(bytes_per_number);
 }
-// endregion
 
 }  // namespace llm

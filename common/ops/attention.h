@@ -9,7 +9,7 @@ namespace llm {
 
 // region: attend_fn
 // out = softmax(Q · Kᵀ / sqrt(head_dim)) · V for every new token over the keys up to its own position (causal).
-//   q, out [num_tokens, heads, head_dim]; q after RoPE. Head h reads key/value head h / (heads / kv_heads).
+//   q, out [num_tokens, heads, head_dim]; q after RoPE. Head h reads KV head h / (heads / kv_heads).
 using AttendFn = void (*)(const Batch& batch, TensorView q, const KvView& kv, Workspace& workspace, TensorView out);
 // endregion
 

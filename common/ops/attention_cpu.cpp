@@ -170,7 +170,7 @@ void attend(const Batch& batch, TensorView q, const KvView& kv, Workspace& works
   if (batch.num_tokens() == 0) return;
   const bool shapes_agree = q.shape == out.shape && q.dim(0) == batch.num_tokens() && kv.k.shape == kv.v.shape &&
                             kv.k.dim(2) == q.dim(2) && q.dim(1) % kv.k.dim(1) == 0;
-  require(shapes_agree, "attention of {} queries, {} heads over {} key/value heads: the shapes do not agree", q.dim(0),
+  require(shapes_agree, "attention of {} queries, {} heads over {} KV heads: the shapes do not agree", q.dim(0),
           q.dim(1), kv.k.dim(1));
   if (kv.k.dtype == DType::bf16) {
     attend_all<bf16>(batch, q, kv, workspace, out);

@@ -5,7 +5,7 @@
 namespace llm {
 namespace {
 
-// The tiny model has 6 heads over 2 key/value heads: it stands between itself with each head repeated, which says the
+// The tiny model has 6 heads over 2 KV heads: it stands between itself with each head repeated, which says the
 // same, and itself with one.
 TEST_F(Programs, Chapter5) {
   const std::string text = file("text");
@@ -65,7 +65,7 @@ TEST_F(Programs, Chapter5ConvertsAFolder) {
   const std::string converted = temporary_root() / "converted";
   const Outcome outcome = run(CHAPTER_05_PROGRAM, {"--convert", converted, "--kv-heads", "1", "--pool", "first"});
   ASSERT_EQ(outcome.code, 0) << outcome.err;
-  EXPECT_EQ(outcome.out, converted + ": " + model + " with 1 key/value heads, first\n");
+  EXPECT_EQ(outcome.out, converted + ": " + model + " with 1 KV heads, first\n");
   const Json report_of_it = report(CHAPTER_02_PROGRAM, {"--model", converted, "--tokens", "3", "--max-tokens", "3"});
   EXPECT_EQ(report_of_it.at("details").at("kv_bytes_per_token").integer(), 2 * 2 * 6 * 4);
   EXPECT_TRUE(report_of_it.at("same_output").boolean());
@@ -73,7 +73,7 @@ TEST_F(Programs, Chapter5ConvertsAFolder) {
   expect_refusal(CHAPTER_05_PROGRAM, {"--model", model, "--convert", converted, "--kv-heads", "1"}, "there already");
   expect_refusal(CHAPTER_05_PROGRAM, {"--model", model, "--convert", file("c")}, "--convert lacks --kv-heads");
   expect_refusal(CHAPTER_05_PROGRAM, {"--model", model, "--convert", file("c"), "--kv-heads", "4"},
-                 "--kv-heads is 4, but tiny has 6 heads and 2 key/value heads; give one of 1, 2, 6");
+                 "--kv-heads is 4, but tiny has 6 heads and 2 KV heads; give one of 1, 2, 6");
   expect_refusal(CHAPTER_05_PROGRAM, {"--model", "random:llama-3-8b", "--convert", file("c"), "--kv-heads", "1"},
                  "is no folder to convert");
   expect_refusal(CHAPTER_05_PROGRAM, {"--model", model, "--pool", "max"}, "--pool");

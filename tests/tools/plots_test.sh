@@ -86,7 +86,7 @@ picture memory-waste 'contiguous|paged, predicted|paged|reserved, but holding no
 picture attention-traffic 'standard|flash 2|read and written, before any cache; predicted dashed|20 kB|50 kB|100 kB|200 kB|32|64|N, queries and keys'
 picture attention-dram 'standard|flash 2|read from DRAM and written to it, a GPU|10 MB|100 MB|1 GB|1,024|8,192|'
 picture attention-time 'PyTorch, flash|flash 2|ms for 16,384 tokens, a GPU|0.2|0.5|1|2|5|512|4,096|'
-picture kv-heads 'KV bytes a token|perplexity|with 8 key/value heads = 1|0×|0.25×|0.5×|0.75×|1×|1.25×|2|8|key/value heads'
+picture kv-heads 'KV bytes a token|perplexity|with 8 KV heads = 1|0×|0.25×|0.5×|0.75×|1×|1.25×|2|8|KV heads'
 picture speedup-by-drafter 'no gain|a small model|lookup, text that repeats|lookup, a story|speed-up against chapter 2|0×|0.5×|1×|1.5×|2×|1|2|3|4|k, '
 picture speedup-by-acceptance 'no gain|60% accepted|80% accepted|speed-up, a GPU; predicted dashed|0×|'
 picture slot-occupancy 'static|continuous|slots that compute, of 2|0|0.5|1|1.5|2|0|1|2|3|4|5|step'

@@ -101,7 +101,7 @@ def grouped_attention_gpu(results):
 
 @table
 def grouped_decode_gpu(results):
-    """Decode of llama-3-8b's shape with other numbers of key/value heads, beside the bytes."""
+    """Decode of llama-3-8b's shape with other numbers of KV heads, beside the bytes."""
     rows = gpu_rows(results, "grouped_decode")
     copy = copy_rate(results)
     lines = []

@@ -53,7 +53,7 @@ TEST(TrafficFormulas, GrowAsThePaperSays) {
   EXPECT_EQ(standard_attention_traffic({n, 64, 64, 2}).bytes_written - 2 * n * 64 - 4 * n, 2 * 2 * n * n);
 }
 
-// A key/value head is read once for all the query heads that share it: up to 16 of them add only their own queries and
+// A KV head is read once for all the query heads that share it: up to 16 of them add only their own queries and
 // parts of the output.
 TEST(DecodingTraffic, ReadsEachKeyAndValueOnce) {
   LLM_SKIP_WITHOUT(Device::simt);

@@ -58,7 +58,7 @@ TEST(ConvertFolder, SaysWhatTheModelConvertedInMemorySays) {
   }
 }
 
-// The fewest key/value heads, repeated for each head and pooled again, are the same file.
+// The fewest KV heads, repeated for each head and pooled again, are the same file.
 TEST(ConvertFolder, ThereAndBackIsTheSameFile) {
   for (const fs::path& from : reference_folders()) {
     const ModelConfig config = ModelConfig::load(from);
@@ -120,12 +120,12 @@ class RefusedConversion : public testing::Test {
 
   const fs::path folder = temporary_folder();
   std::set<std::string> there = {"in"};
-  EditableModel model;  // 2 heads, 1 key/value head
+  EditableModel model;  // 2 heads, 1 KV head
 };
 
 TEST_F(RefusedConversion, ANumberThatDoesNotDivide) {
   expect_refused(folder / "in", folder / "out", 3,
-                 "--kv-heads is 3, but in has 2 heads and 1 key/value heads; give one of 1, 2");
+                 "--kv-heads is 3, but in has 2 heads and 1 KV heads; give one of 1, 2");
 }
 
 TEST_F(RefusedConversion, AFolderThatIsThere) {

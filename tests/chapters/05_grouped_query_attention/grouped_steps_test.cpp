@@ -28,7 +28,7 @@ class GroupedAttention : public testing::TestWithParam<std::tuple<Device, Step, 
   DType dtype = std::get<2>(GetParam());
 };
 
-// As many key/value heads as heads, one for all, and between; 34 and 71 heads are more than are read for at once.
+// As many KV heads as heads, one for all, and between; 34 and 71 heads are more than are read for at once.
 TEST_P(GroupedAttention, AllGroups) {
   for (const auto& [heads, kv_heads] :
        {std::pair<int64_t, int64_t>{1, 1}, {3, 3}, {6, 3}, {6, 2}, {7, 1}, {16, 1}, {34, 2}, {71, 1}}) {

@@ -85,7 +85,7 @@ TEST(WithKvHeads, AnyNumberThatDivides) {
   config.num_kv_heads = 4;
   EXPECT_EQ(possible_kv_heads(config), (std::vector<int>{1, 2, 4, 12}));
   EXPECT_SENTENCE(with_kv_heads(config, 5),
-                  "--kv-heads is 5, but tiny-llama has 12 heads and 4 key/value heads; give one of 1, 2, 4, 12");
+                  "--kv-heads is 5, but tiny-llama has 12 heads and 4 KV heads; give one of 1, 2, 4, 12");
 }
 
 // In memory, for every family: as many heads as there were give the same bits, and so do repeated heads, of which

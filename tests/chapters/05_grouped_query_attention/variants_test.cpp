@@ -42,7 +42,7 @@ TEST(Variants, BothEndsAndOneBetween) {
   EXPECT_EQ(names_of(source_of(1, 1)), "MHA-1*");
   const ModelSource source = source_of(8, 8);
   EXPECT_SENTENCE(find_variants(source, {}, 3),
-                  "--kv-heads is 3, but tiny-llama has 8 heads and 8 key/value heads; give one of 1, 2, 4, 8");
+                  "--kv-heads is 3, but tiny-llama has 8 heads and 8 KV heads; give one of 1, 2, 4, 8");
 }
 
 // The page's table.
