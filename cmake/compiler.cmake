@@ -37,6 +37,9 @@ if(LLM_FUZZ) # libFuzzer looks for inputs that take a new way
   target_compile_options(llm_options INTERFACE -fsanitize=fuzzer-no-link)
 endif()
 
+# The presets compile several files of a folder as one, which takes half of the time (CMAKE_UNITY_BUILD); `debug` compiles
+# each file alone, and so finds what a file forgets to include.
+
 # llm_library(name SOURCES a.cpp ... LINK other ...): a folder's library. LINK names everything it may use.
 function(llm_library name)
   cmake_parse_arguments(ARG "" "" "SOURCES;LINK" ${ARGN})

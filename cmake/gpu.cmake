@@ -72,10 +72,15 @@ function(llm_gpu_names result suffix)
   set(${result} ${names} PARENT_SCOPE)
 endfunction()
 
-# llm_gpu_library(name SOURCES a.cu ... LINK other ...): name_simt and name_cuda, as far as they can be built, and `name`,
-# which is both of them and tells so by LLM_HAVE_SIMT and LLM_HAVE_CUDA.
+# llm_gpu_library(name [APART] SOURCES a.cu ... LINK other ...): name_simt and name_cuda, as far as they can be built, and
+# `name`, which is both of them and tells so by LLM_HAVE_SIMT and LLM_HAVE_CUDA. APART: each source is compiled alone, also
+# in a unity build; for long ones, which are changed one at a time.
 function(llm_gpu_library name)
-  cmake_parse_arguments(ARG "" "" "SOURCES;LINK" ${ARGN})
+  cmake_parse_arguments(ARG "APART" "" "SOURCES;LINK" ${ARGN})
+  set(unity FALSE)
+  if(CMAKE_UNITY_BUILD AND NOT ARG_APART)
+    set(unity TRUE)
+  endif()
   add_library(${name} INTERFACE)
   if(LLM_HAVE_SIMT)
     # A file can't be of two languages: g++ gets one that includes it.
@@ -87,16 +92,23 @@ function(llm_gpu_library name)
     endforeach()
     llm_gpu_names(link _simt ${ARG_LINK})
     add_library(${name}_simt STATIC ${sources})
+    set_target_properties(${name}_simt PROPERTIES UNITY_BUILD ${unity})
     target_link_libraries(${name}_simt PRIVATE llm_simt_options PUBLIC llm_options llm_simt ${link})
     target_link_libraries(${name} INTERFACE ${name}_simt)
     target_compile_definitions(${name} INTERFACE LLM_HAVE_SIMT)
   endif()
   if(LLM_HAVE_CUDA)
     llm_gpu_names(link _cuda ${ARG_LINK})
+    if(unity) # CMake 3.25 has no unity build for CUDA
+      list(TRANSFORM ARG_SOURCES REPLACE "(.+)" "#include \"${CMAKE_CURRENT_SOURCE_DIR}/\\1\"\n" OUTPUT_VARIABLE includes)
+      string(JOIN "" content ${includes})
+      set(ARG_SOURCES ${CMAKE_CURRENT_BINARY_DIR}/${name}.cu)
+      file(CONFIGURE OUTPUT ${ARG_SOURCES} CONTENT "${content}" @ONLY)
+    endif()
     add_library(${name}_cuda STATIC ${ARG_SOURCES})
     target_compile_options(${name}_cuda PRIVATE --expt-relaxed-constexpr)
     target_compile_definitions(${name}_cuda PRIVATE FMT_USE_CONSTEXPR=1) # fmt 9 thinks that nvcc can't do constexpr
-    target_link_libraries(${name}_cuda PUBLIC llm_options CUDA::cudart_static CUDA::cublas ${link})
+    target_link_libraries(${name}_cuda PUBLIC llm_options CUDA::cudart_static ${link})
     target_link_libraries(${name} INTERFACE ${name}_cuda)
     target_compile_definitions(${name} INTERFACE LLM_HAVE_CUDA)
   endif()

@@ -13,12 +13,16 @@ add_library(llm_test_header OBJECT ${CMAKE_CURRENT_BINARY_DIR}/header.cpp)
 target_link_libraries(llm_test_header PRIVATE llm_test_options)
 target_precompile_headers(llm_test_header PRIVATE <gtest/gtest.h> ${LLM_STANDARD_HEADERS})
 
-# llm_test(name LINK other ... LABEL label): name.cpp as a GoogleTest program, each of its tests known to ctest.
+# llm_test(name SOURCES a.cpp ... LINK other ... LABEL label): a folder's tests as one GoogleTest program, each known to
+# ctest. SOURCES left out: name.cpp.
 # The label `long` keeps tests that take minutes out of a plain ./test. Those with "cuda" among their parameters have the
 # label `gpu` instead: they skip, with the reason, where there is no GPU.
 function(llm_test name)
-  cmake_parse_arguments(ARG "" "LABEL" "LINK" ${ARGN})
-  add_executable(${name} ${name}.cpp)
+  cmake_parse_arguments(ARG "" "LABEL" "SOURCES;LINK" ${ARGN})
+  if(NOT ARG_SOURCES)
+    set(ARG_SOURCES ${name}.cpp)
+  endif()
+  add_executable(${name} ${ARG_SOURCES})
   target_link_libraries(${name} PRIVATE ${ARG_LINK} llm_test_options)
   target_precompile_headers(${name} REUSE_FROM llm_test_header)
   set(discovery WORKING_DIRECTORY ${PROJECT_SOURCE_DIR} DISCOVERY_TIMEOUT 60 PROPERTIES LABELS)

@@ -16,11 +16,6 @@ namespace llm {
 
 namespace {
 
-Json row_of(const LoadedModel& loaded) {
-  Json row = Json::object();
-  return row.set("model", loaded.name).set("dtype", name_of(loaded.transformer->dtype()));
-}
-
 // Milliseconds of each of several steps.
 Json time_steps(const GpuBench& bench, DecodeBatch& batch) {
   std::vector<double> ms;

@@ -7,6 +7,7 @@
 #include <cmath>
 
 #include "common/program/format.h"
+#include "common/program/loaded_model.h"
 #include "common/tensor/device_memory.h"
 
 namespace llm {
@@ -95,6 +96,11 @@ Json check_and_time(const GpuBench& bench, const std::string& name, double toler
   here.run();
   require_close(name, there.out, here.out, tolerance);
   return time_us(bench, 1, [&](int64_t) { there.run(); });
+}
+
+Json row_of(const LoadedModel& loaded) {
+  Json row = Json::object();
+  return row.set("model", loaded.name).set("dtype", name_of(loaded.transformer->dtype()));
 }
 
 }  // namespace llm

@@ -40,6 +40,9 @@ Json time_us(const GpuBench& bench, int64_t copies, const std::function<void(int
 // by a slower engine of the GPU.
 Json time_unrecorded_us(const GpuBench& bench, const std::function<void()>& work);
 
+// A row's first columns: the model and its number format.
+Json row_of(const LoadedModel& loaded);
+
 // What an operator does on a device, and what it has then written.
 struct PreparedOperator {
   std::function<void()> run;

@@ -42,11 +42,6 @@ void require_same_output(const GpuBench& bench, const LoadedModel& loaded) {
   require(comparison.same, "{}: same output as chapter 1: {}", loaded.name, describe(comparison));
 }
 
-Json row_of(const LoadedModel& loaded) {
-  Json row = Json::object();
-  return row.set("model", loaded.name).set("dtype", name_of(loaded.transformer->dtype()));
-}
-
 // Tokens per second of each run, without the first tokens.
 void bench_decode(GpuBench& bench, const LoadedModel& loaded, int context_len) {
   const Transformer& model = *loaded.transformer;

@@ -51,7 +51,9 @@ void write_results(const Options& options, Device device, const std::filesystem:
 }
 
 int run_long(const Options& options, const std::filesystem::path& build, const LongLadder& ladder) {
-  const Json rows = run_long_ladder(ladder, ladder_cases());
+  std::vector<LadderCase> cases = ladder_cases();
+  if (options.device == Device::cuda) std::erase_if(cases, [](const LadderCase& one) { return one.device != "cuda"; });
+  const Json rows = run_long_ladder(ladder, cases);
   fmt::print("\n{}", long_table(rows));
   int exit_code = 0;
   Device device = Device::cpu;
@@ -71,7 +73,8 @@ int run(int argc, const char* const* argv) {
   LongLadder long_ladder;
   CommandLine& line = parser.command_line();
   line.add("--long", &is_long,
-           "several models, lengths, number formats and devices, each several times; only --json counts");
+           "several models, lengths, number formats and devices, each several times; only --json counts, and --device "
+           "cuda: on the GPU alone");
   line.add("--repetitions", &long_ladder.repetitions, 1, 1000, "with --long: how often each runs");
   line.add("--minutes", &long_ladder.minutes, 0.0, 1e6, "with --long: after so many no program is started");
   const Options options = parser.parse(argc, argv);

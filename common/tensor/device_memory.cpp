@@ -12,12 +12,11 @@ namespace llm {
 
 namespace {
 
-constexpr size_t kAlignment = 256;  // cudaMalloc's own, and a multiple of any vector load
 constexpr size_t kHugePage = size_t{2} << 20;
 
 // Large arrays are read front to back at every step: huge pages spare them most address translations.
 std::shared_ptr<void> allocate_cpu(size_t bytes) {
-  const size_t alignment = bytes >= kHugePage ? kHugePage : kAlignment;
+  const size_t alignment = bytes >= kHugePage ? kHugePage : kMemoryAlignment;
   const size_t rounded = (bytes + alignment - 1) / alignment * alignment;
   void* memory = std::aligned_alloc(alignment, rounded == 0 ? alignment : rounded);
   if (memory == nullptr) throw std::bad_alloc();

@@ -13,7 +13,10 @@ namespace llm {
 // Throws InputError, in one sentence, where this build or this machine has no such device.
 void require_device(Device device);
 
-// Not cleared, at a multiple of 256 bytes. Throws InputError where a GPU's memory is too small.
+// Of what `allocate` gives: cudaMalloc's own, and a multiple of any vector load.
+inline constexpr size_t kMemoryAlignment = 256;  // bytes
+
+// Not cleared. Throws InputError where a GPU's memory is too small.
 std::shared_ptr<void> allocate(Device device, size_t bytes);
 
 // Memory of the host from which `device` can copy while the host goes on.

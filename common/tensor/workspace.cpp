@@ -2,16 +2,17 @@
 
 #include <algorithm>
 
+#include "common/tensor/device_memory.h"
+
 namespace llm {
 
 namespace {
-constexpr size_t kAlignment = 256;  // that of fresh memory
 constexpr size_t kSmallestChunk = size_t{1} << 20;
 }  // namespace
 
 TensorView Workspace::take(Shape shape, DType dtype) {
   TensorView view{nullptr, shape, dtype, device_};
-  const size_t bytes = (view.nbytes() + kAlignment - 1) / kAlignment * kAlignment;
+  const size_t bytes = (view.nbytes() + kMemoryAlignment - 1) / kMemoryAlignment * kMemoryAlignment;
   while (chunk_ < chunks_.size() && used_ + bytes > chunks_[chunk_].view().nbytes()) {
     ++chunk_;
     used_ = 0;

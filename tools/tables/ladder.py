@@ -85,8 +85,11 @@ def ladder_long(results):
     """What `./run --long --json` wrote: each chapter in several settings, against chapter 1 in the same one."""
     rows = []
     stored = results.find("ladder_long.json", "rows") or []
+    gpu = results.find("ladder_long_gpu.json", "machine.gpu")
+    stored += results.find("ladder_long_gpu.json", "rows") or []
     for row in stored:
-        setting = [f"{model_name(row)}, {row['device']}", f"{row['prompt_tokens']} + {row['max_tokens']}", str(row["chapter"])]
+        device = gpu if row["device"] == "cuda" else row["device"]
+        setting = [f"{model_name(row)}, {device}", f"{row['prompt_tokens']} + {row['max_tokens']}", str(row["chapter"])]
         if "not_measured" in row:
             rows.append([*setting, None, "", "", ""])
             continue

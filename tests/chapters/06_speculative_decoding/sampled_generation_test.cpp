@@ -11,7 +11,7 @@
 namespace llm {
 namespace {
 
-constexpr int kVocab = 10, kPlaces = 3, kTexts = 6000, kAtOnce = 60;
+constexpr int kVocabSize = 10, kPlaces = 3, kTexts = 6000, kAtOnce = 60;
 
 // [place][10^(place + 1)] how likely the target makes each beginning.
 std::vector<std::vector<double>> target_distribution(const Transformer& model, const Ids& prompt,
@@ -24,8 +24,9 @@ std::vector<std::vector<double>> target_distribution(const Transformer& model, c
     Batch batch(16 * std::ssize(before), std::ssize(before));
     for (int32_t beginning = 0; beginning < std::ssize(before); ++beginning) {
       Ids ids = prompt;
-      for (int32_t divisor = static_cast<int32_t>(std::ssize(before)) / kVocab; divisor > 0; divisor /= kVocab) {
-        ids.push_back(beginning / divisor % kVocab);
+      for (int32_t divisor = static_cast<int32_t>(std::ssize(before)) / kVocabSize; divisor > 0;
+           divisor /= kVocabSize) {
+        ids.push_back(beginning / divisor % kVocabSize);
       }
       batch.add(beginning, ids, 0, LogitRows::last);
     }
@@ -42,7 +43,7 @@ std::vector<std::vector<double>> target_distribution(const Transformer& model, c
 TEST(SampledGeneration, EveryPlaceFollowsTheTarget) {
   const Threads one(1);
   ModelConfig config = tiny_config("llama");
-  config.vocab_size = kVocab;
+  config.vocab_size = kVocabSize;
   config.num_layers = 1;
   const auto model = tiny_transformer(config, 31);
   const auto draft = noisy_transformer(config, 31, 0.5f);
@@ -72,7 +73,7 @@ TEST(SampledGeneration, EveryPlaceFollowsTheTarget) {
     for (const SpeculativeSequence& text : texts) {
       int32_t beginning = 0;
       for (size_t place = 0; place < kPlaces; ++place) {
-        beginning = beginning * kVocab + text.generation.token_ids()[place];
+        beginning = beginning * kVocabSize + text.generation.token_ids()[place];
         ++counts[place][static_cast<size_t>(beginning)];
       }
       const RoundCounts rounds = count_rounds(text.rounds);

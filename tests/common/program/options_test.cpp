@@ -16,7 +16,7 @@ Options parse(const std::vector<std::string>& arguments) {
   return OptionParser("prog", "A chapter.").parse(static_cast<int>(argv.size()), argv.data());
 }
 
-std::string sentence(const std::vector<std::string>& arguments) {
+std::string refusal(const std::vector<std::string>& arguments) {
   return sentence_of([&] { parse(arguments); });
 }
 
@@ -90,16 +90,16 @@ TEST(Options, FlagsOutOfRange) {
                                                          {"--device", "tpu", "one of cpu, simt, cuda"},
                                                          {"--dtype", "f16", "one of f32, bf16"}};
   for (const auto& [flag, value, allowed] : cases) {
-    EXPECT_EQ(sentence({flag, value}), flag + " is \"" + value + "\", but must be " + allowed);
+    EXPECT_EQ(refusal({flag, value}), flag + " is \"" + value + "\", but must be " + allowed);
   }
 }
 
 TEST(Options, PromptsExcludeEachOther) {
   const std::string expected = "--prompt, --prompt-file and --tokens exclude each other; give one of them";
-  EXPECT_EQ(sentence({"--prompt", "a", "--prompt-file", "b"}), expected);
-  EXPECT_EQ(sentence({"--prompt", "a", "--tokens", "1"}), expected);
-  EXPECT_EQ(sentence({"--prompt-file", "a", "--tokens", "1"}), expected);
-  EXPECT_EQ(sentence({"--prompt", "Once upon a time", "--tokens", "1"}), expected) << "even the default";
+  EXPECT_EQ(refusal({"--prompt", "a", "--prompt-file", "b"}), expected);
+  EXPECT_EQ(refusal({"--prompt", "a", "--tokens", "1"}), expected);
+  EXPECT_EQ(refusal({"--prompt-file", "a", "--tokens", "1"}), expected);
+  EXPECT_EQ(refusal({"--prompt", "Once upon a time", "--tokens", "1"}), expected) << "even the default";
 }
 
 TEST(Options, OutputFilesMustBePossible) {
@@ -107,19 +107,19 @@ TEST(Options, OutputFilesMustBePossible) {
   const std::string absent = folder / "absent", file = folder / "file";
   write_file(file, "");
   for (const std::string flag : {"--json", "--trace"}) {
-    EXPECT_EQ(sentence({flag, absent + "/x.json"}),
+    EXPECT_EQ(refusal({flag, absent + "/x.json"}),
               flag + " is " + absent + "/x.json, but there is no folder " + absent + "; make it first");
-    EXPECT_EQ(sentence({flag, file + "/x.json"}),
+    EXPECT_EQ(refusal({flag, file + "/x.json"}),
               flag + " is " + file + "/x.json, but there is no folder " + file + "; make it first");
-    EXPECT_EQ(sentence({flag, folder.string()}), flag + " is " + folder.string() + ", a folder; name a file");
-    EXPECT_EQ(sentence({flag, "/proc/x.json"}),
+    EXPECT_EQ(refusal({flag, folder.string()}), flag + " is " + folder.string() + ", a folder; name a file");
+    EXPECT_EQ(refusal({flag, "/proc/x.json"}),
               flag + " is /proc/x.json, but nothing can be written to the folder /proc; name another");
     const std::string endless(5000, 'x');
-    EXPECT_EQ(sentence({flag, endless + "/x.json"}),
+    EXPECT_EQ(refusal({flag, endless + "/x.json"}),
               one_line(flag + " is " + endless + "/x.json, but there is no folder " + endless + "; make it first"));
-    EXPECT_EQ(sentence({flag, folder / "new.json"}), "(no error)");
-    EXPECT_EQ(sentence({flag, file}), "(no error)") << "it is replaced";
-    EXPECT_EQ(sentence({flag, "/dev/null"}), "(no error)");
+    EXPECT_EQ(refusal({flag, folder / "new.json"}), "(no error)");
+    EXPECT_EQ(refusal({flag, file}), "(no error)") << "it is replaced";
+    EXPECT_EQ(refusal({flag, "/dev/null"}), "(no error)");
   }
   std::filesystem::remove(file);
   EXPECT_TRUE(std::filesystem::is_empty(folder)) << "looking leaves nothing";

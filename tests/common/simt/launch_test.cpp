@@ -48,12 +48,12 @@ TEST(Launch, RefusesAKernelWithinAKernel) {
             "kernel nothing_kernel: started from within a kernel, which is not simulated");
 }
 
-struct SmallStorage {
+struct ReadStorage {
   float numbers_smem[33];
 };
 
 __global__ void read_shared_kernel(float* out) {
-  auto& smem = shared_storage<SmallStorage>();
+  auto& smem = shared_storage<ReadStorage>();
   for (unsigned i = threadIdx.x; i < 33; i += blockDim.x) {
     out[blockIdx.x * 33 + i] = smem.numbers_smem[i];
     smem.numbers_smem[i] = 1.0f;
@@ -62,14 +62,14 @@ __global__ void read_shared_kernel(float* out) {
 
 TEST(Launch, SharedMemoryIsPoisonedForEveryBlock) {
   DeviceArray<float> out(std::vector<float>(3 * 33, 0.0f));
-  launch<read_shared_kernel>({3, 32, sizeof(SmallStorage)}, out.data());
+  launch<read_shared_kernel>({3, 32, sizeof(ReadStorage)}, out.data());
   for (const float value : out.values()) EXPECT_TRUE(std::isnan(value));
 }
 
 TEST(Launch, SharedMemoryMustBeAskedFor) {
   DeviceArray<float> out(33);
   EXPECT_EQ(kernel_error_of([&] {
-              launch<read_shared_kernel>({1, 32, sizeof(SmallStorage) - 4}, out.data());
+              launch<read_shared_kernel>({1, 32, sizeof(ReadStorage) - 4}, out.data());
             }),
             "kernel read_shared_kernel, block (0, 0, 0): 132 bytes of shared memory are used, but the launch gave 128");
   EXPECT_EQ(kernel_error_of([&] {
