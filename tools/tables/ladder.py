@@ -85,7 +85,7 @@ def ladder_long(results):
     """What `./run --long --json` wrote: each chapter in several settings, against chapter 1 in the same one."""
     rows = []
     stored = results.find("ladder_long.json", "rows") or []
-    gpu = results.find("ladder_long_gpu.json", "machine.gpu")
+    gpu = results.find("ladder_long_gpu.json", "machine.gpu") or "cuda"
     stored += results.find("ladder_long_gpu.json", "rows") or []
     for row in stored:
         device = gpu if row["device"] == "cuda" else row["device"]
