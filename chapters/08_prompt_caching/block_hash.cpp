@@ -1,6 +1,7 @@
 #include "chapters/08_prompt_caching/block_hash.h"
 
 #define XXH_INLINE_ALL  // the header is all there is
+#define XXH_VECTOR 0    // XXH64 has no vector code, and that of the others is none without optimization
 #include <xxhash.h>
 
 namespace llm {
