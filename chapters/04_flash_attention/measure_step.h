@@ -38,7 +38,7 @@ struct StepProblem {
 };
 
 // What the step reads and writes on the simulator, in whole 32-byte sectors, before any cache. Nothing where the build
-// can't tell.
+// can't tell: with AddressSanitizer, or without optimization.
 std::optional<MemoryTraffic> count_traffic(AttentionStep step, const StepShape& shape);
 
 // The largest difference of any number of the output from float64.

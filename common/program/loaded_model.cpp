@@ -7,6 +7,7 @@
 #include "common/model/random_weights.h"
 #include "common/model/safetensors.h"
 #include "common/program/kernel_counts.h"
+#include "common/program/warm_up.h"
 
 namespace llm {
 
@@ -84,7 +85,9 @@ ModelSource open_model(const std::string& asked, Device device, const char* flag
 }
 
 LoadedModel load_model(const ModelSource& source, DType dtype, Device device) {
-  return {source.name, std::make_shared<Transformer>(source.config, *source.weights, dtype, device), source.tokenizer};
+  const auto transformer = std::make_shared<Transformer>(source.config, *source.weights, dtype, device);
+  if (device == Device::cuda) warm_up(*transformer);
+  return {source.name, transformer, source.tokenizer};
 }
 
 LoadedModel load_model(const std::string& asked, DType dtype, Device device, const char* flag) {
