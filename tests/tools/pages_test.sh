@@ -326,14 +326,19 @@ cat >"$tree/bench/results/ladder_long.json" <<'TEXT'
    "tokens_per_second": {"median": 10, "min": 9, "max": 12, "repetitions": 3}, "same_output": true},
   {"chapter": 2, "model": "models/m", "device": "cpu", "dtype": "f32", "prompt_tokens": 2, "max_tokens": 4,
    "tokens_per_second": {"median": 40, "min": 30, "max": 60, "repetitions": 2}, "same_output": false},
-  {"chapter": 1, "model": "random:big", "device": "cuda", "dtype": "f32", "prompt_tokens": 2, "max_tokens": 4,
+  {"chapter": 1, "model": "random:big", "device": "cpu", "dtype": "f32", "prompt_tokens": 2, "max_tokens": 4,
    "not_measured": "time was over"},
-  {"chapter": 2, "model": "random:big", "device": "cuda", "dtype": "f32", "prompt_tokens": 2, "max_tokens": 4,
+  {"chapter": 2, "model": "random:big", "device": "cpu", "dtype": "f32", "prompt_tokens": 2, "max_tokens": 4,
    "tokens_per_second": {"median": 40, "min": 30, "max": 60, "repetitions": 2}, "same_output": true}]}
 TEXT
+cat >"$tree/bench/results/ladder_long_gpu.json" <<'TEXT'
+{"machine": {"gpu": "a GPU"}, "rows": [{"chapter": 1, "model": "models/m", "device": "cuda", "dtype": "f32",
+   "prompt_tokens": 2, "max_tokens": 4, "tokens_per_second": {"median": 5, "min": 5, "max": 5, "repetitions": 1},
+   "same_output": true}]}
+TEXT
 expect "the long ladder" 0 "changed: " pages update
-for line in '| m, f32, cpu | 2 + 4 | 1 | 1.00× | 0.90× to 1.20× | 3 | yes |' '| m, f32, cpu | 2 + 4 | 2 | 4.00× | 3.00× to 6.00× | 2 | NO |' \
-  '| big, f32, cuda | 2 + 4 | 1 | not measured |  |  |  |' '| big, f32, cuda | 2 + 4 | 2 | not measured | not measured | 2 | yes |'; do
+for line in '| model | prompt + text | 1 | 2 | same output |' '| m, f32, cpu | 2 + 4 | 1.00× (0.90–1.20) | 4.00× (3.00–6.00) | NO |' \
+  '| big, f32, cpu | 2 + 4 | not measured | not measured | yes |' '| m, f32, a GPU | 2 + 4 | 1.00× (1.00–1.00) |  | yes |'; do
   expect "the long ladder" 0 "$line" cat "$tree/docs/page.md"
 done
 

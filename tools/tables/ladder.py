@@ -75,29 +75,30 @@ def ladder_figures(results):
     return draw_if_measured(["what each chapter is about", "without", "with it"], rows)
 
 
-def range_of(summary, base):
-    """Smallest and largest against the base's median."""
-    return f"{format_ratio(summary['min'] / base)} to {format_ratio(summary['max'] / base)}"
+def rate_and_range(row, base):
+    """The median of a case's runs, the slowest and the fastest of them, against chapter 1's median."""
+    rate = row.get("tokens_per_second")
+    if rate is None or base is None:
+        return None
+    low, high = (format_ratio(rate[end] / base).rstrip("×") for end in ("min", "max"))
+    return f"{format_ratio(rate['median'] / base)} ({low}–{high})"
 
 
 @table
 def ladder_long(results):
-    """What `./run --long --json` wrote: each chapter in several settings, against chapter 1 in the same one."""
-    rows = []
-    stored = results.find("ladder_long.json", "rows") or []
+    """What `./run --long --json` wrote: a line a setting, each chapter against chapter 1 in the same one."""
     gpu = results.find("ladder_long_gpu.json", "machine.gpu") or "cuda"
-    stored += results.find("ladder_long_gpu.json", "rows") or []
-    for row in stored:
-        device = gpu if row["device"] == "cuda" else row["device"]
-        setting = [f"{model_name(row)}, {device}", f"{row['prompt_tokens']} + {row['max_tokens']}", str(row["chapter"])]
-        if "not_measured" in row:
-            rows.append([*setting, None, "", "", ""])
-            continue
-        key = ("model", "device", "dtype", "prompt_tokens", "max_tokens")
-        first = next(one for one in stored if one["chapter"] == 1 and all(one[name] == row[name] for name in key))
-        rate, base = row["tokens_per_second"], first.get("tokens_per_second")
-        rows.append([*setting, ratio(rate["median"], base and base["median"]),
-                     base and range_of(rate, base["median"]), str(rate["repetitions"]),
-                     "yes" if row["same_output"] else "NO"])  # fmt: skip
-    header = ["model", "tokens of prompt + text", "chapter", "tokens/s against chapter 1", "from, to", "runs", "same output"]
-    return draw_if_measured(header, rows)
+    settings = {}  # by what the line begins with: the chapters' rows
+    for file in ("ladder_long.json", "ladder_long_gpu.json"):
+        for row in results.find(file, "rows") or []:
+            device = gpu if row["device"] == "cuda" else row["device"]
+            begin = (f"{model_name(row)}, {device}", f"{row['prompt_tokens']} + {row['max_tokens']}")
+            settings.setdefault(begin, {})[row["chapter"]] = row
+    chapters = sorted({chapter for rows in settings.values() for chapter in rows})
+    lines = []
+    for begin, rows in settings.items():
+        base = rows[1].get("tokens_per_second", {}).get("median")
+        same = all(row.get("same_output", True) for row in rows.values())
+        cells = [rate_and_range(rows[chapter], base) if chapter in rows else "" for chapter in chapters]
+        lines.append([*begin, *cells, "yes" if same else "NO"])
+    return draw_if_measured(["model", "prompt + text", *(f"{n}" for n in chapters), "same output"], lines)
