@@ -134,8 +134,9 @@ Json measure_simulated(const Setup& setup) {
 }
 
 Json sweep(const Setup& setup, const std::vector<int32_t>& text) {
-  std::vector<std::string> drafters = {"ngram"};
-  if (setup.draft.transformer) drafters.insert(drafters.begin(), "model");
+  std::vector<std::string> drafters;
+  if (setup.draft.transformer) drafters.push_back("model");
+  drafters.push_back("ngram");
   const auto problem = [&](const std::string& drafter) {
     SpeedupProblem sampled = problem_of(setup, drafter);
     sampled.params.sampling = setup.options.sampling;

@@ -28,14 +28,13 @@ class UntouchedMemory : public KvMemory {
 
 }  // namespace
 
-void warm_up(const Transformer& model) {
-  constexpr int64_t kManyRows = 32;
+void warm_up(const Transformer& model, int64_t max_rows) {
   UntouchedMemory memory(model);
-  Batch batch(kManyRows, kManyRows, model.device());
+  Batch batch(max_rows, max_rows, model.device());
   Workspace workspace(model.device());
   const Tensor logits({1, model.config().vocab_size}, DType::f32, model.device());
   const Tensor top_token({1, 2}, DType::i32, model.device());
-  for (const int64_t rows : {int64_t{1}, kManyRows}) {
+  for (int64_t rows = 1; rows <= max_rows; ++rows) {
     batch.clear();
     while (batch.num_tokens() < rows - 1) batch.add_padding(LogitRows::none);
     batch.add_padding();

@@ -5,8 +5,9 @@
 
 namespace llm {
 
-// A GPU loads a kernel when it is first launched, and cuBLAS sets itself up at its first product: a tenth of a second
-// that belongs to no token. Two steps that bring it on, of one row and of many, in which all tokens are padding.
-void warm_up(const Transformer& model);
+// A GPU loads a kernel when it is first launched; cuBLAS sets itself up at its first product, and chooses a kernel anew
+// for every number of rows. Together that is tenths of a second, which belong to no token. Steps of 1, 2, 3, ...
+// `max_rows` rows, all of them padding, bring it on.
+void warm_up(const Transformer& model, int64_t max_rows = 256);
 
 }  // namespace llm

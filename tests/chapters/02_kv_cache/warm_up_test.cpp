@@ -39,7 +39,7 @@ TEST_P(WarmUpOn, LaunchesEveryKernelOfAText) {
     details.at("simt").at("kernels").for_each([&](const Json& kernel) { names.insert(kernel.at("name").string()); });
     return names;
   };
-  const std::set<std::string> before = kernels_of([&] { warm_up(*model); });
+  const std::set<std::string> before = kernels_of([&] { warm_up(*model, 4); });
   const std::set<std::string> needed = kernels_of([&] { generate(*model, 3); });
   if (needed.empty()) GTEST_SKIP() << "this build's kernels call no access hooks";
   for (const std::string& name : needed) EXPECT_TRUE(before.contains(name)) << name;
@@ -69,7 +69,7 @@ INSTANTIATE_TEST_SUITE_P(, FirstToken, testing::Values(Device::cuda),
 
 TEST(WarmUp, DoesNoHarmOnACpu) {
   const auto model = tiny_transformer(tiny_config("qwen3"), 1);
-  warm_up(*model);
+  warm_up(*model, 3);
   generate(*model, 1);
 }
 
