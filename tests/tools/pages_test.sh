@@ -312,13 +312,21 @@ cat >"$tree/bench/results/ladder.json" <<'TEXT'
     "continuous": {"slot_steps": 100, "idle_slot_steps": 10}}},
   {"chapter": 8, "details": {"hit_rate": 0.5}}]}
 TEXT
-page '<!-- table: ladder_figures -->' '<!-- /table -->' '<!-- table: ladder_long -->' '<!-- /table -->'
+cat >"$tree/bench/results/ladder_gpu.json" <<'TEXT'
+{"machine": {"gpu": "a GPU"}, "chapters": [
+  {"chapter": 1, "technique": "slow", "tokens_per_second": 1000.4, "ttft_ms": 2.0, "same_output": true},
+  {"chapter": 2, "technique": "fast", "tokens_per_second": 4001.6, "ttft_ms": 0.5, "same_output": false}]}
+TEXT
+page '<!-- table: ladder_figures -->' '<!-- /table -->' '<!-- table: ladder_long -->' '<!-- /table -->' \
+  '<!-- table: ladder_gpu -->' '<!-- /table -->'
 expect "the chapters' figures" 0 "changed: " pages update
 for line in '| 2 tokens passed through the model | 12,080 | 155 |' '| 3 KV memory reserved, but holding no token | 70.0% | 10.0% |' \
   '| 4 bytes that attention moves, N = 128 | 8.00 kB | 3.00 kB |' '| 5 KV bytes a token, GQA | 10,240 | 2,560 |' \
   '| 5 perplexity, GQA | 16.12 | not measured |' '| 6 drafted tokens accepted |  | 80.0% |' \
   '| 6 tokens a pass of the large model | 1.00 | 3.46 |' '| 7 slot-steps idle | 75.0% | 10.0% |' \
-  '| 8 prompt tokens found in the cache | 0.00% | 50.0% |' $'<!-- table: ladder_long -->\nnot measured\n'; do
+  '| 8 prompt tokens found in the cache | 0.00% | 50.0% |' $'<!-- table: ladder_long -->\nnot measured\n' \
+  '| a GPU | tokens/s | against chapter 1 | against the one before | time to first token | same output |' \
+  '| 1 slow | 1,000 | 1.00× |  | 2.00 ms | yes |' '| 2 fast | 4,002 | 4.00× | 4.00× | 0.50 ms | NO |'; do
   expect "the chapters' figures" 0 "$line" cat "$tree/docs/page.md"
 done
 cat >"$tree/bench/results/ladder_long.json" <<'TEXT'

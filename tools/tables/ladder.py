@@ -1,7 +1,13 @@
 """The ladder's tables: all chapters in one run, and the long version of it."""
 
-from results import NOT_MEASURED, format_bytes, format_count, format_ratio
+from results import NOT_MEASURED, format_bytes, format_count, format_ratio, three_digits
 from tables.common import draw_if_measured, draw_table, model_name, ratio, share, table, two_digits
+
+
+def against_before(chapters):
+    """Each report's tokens/s against that of the report before it; the first has none."""
+    rates = [report["tokens_per_second"] for report in chapters]
+    return ["", *(ratio(rate, before) for rate, before in zip(rates[1:], rates))]
 
 
 @table
@@ -13,14 +19,34 @@ def ladder(results):
     if not chapters:
         return NOT_MEASURED
     rows = []
-    for report, before in zip(chapters, [None, *chapters]):
-        rate = report["tokens_per_second"]
+    for report, before in zip(chapters, against_before(chapters)):
         rows.append([
             f"{report['chapter']} {report['technique']}",
-            ratio(rate, chapters[0]["tokens_per_second"]),
-            ratio(rate, before["tokens_per_second"]) if before else "",
+            ratio(report["tokens_per_second"], chapters[0]["tokens_per_second"]),
+            before,
             ratio(report["ttft_ms"], chapters[0]["ttft_ms"]),
             format_bytes(report["kv_bytes"]),
+            "yes" if report["same_output"] else "NO",
+        ])  # fmt: skip
+    return draw_table(header, rows)
+
+
+@table
+def ladder_gpu(results):
+    """The same on a GPU: times with its name."""
+    gpu = results.find("ladder_gpu.json", "machine.gpu")
+    if not gpu:
+        return NOT_MEASURED
+    chapters = results.find("ladder_gpu.json", "chapters")
+    header = [gpu, "tokens/s", "against chapter 1", "against the one before", "time to first token", "same output"]
+    rows = []
+    for report, before in zip(chapters, against_before(chapters)):
+        rows.append([
+            f"{report['chapter']} {report['technique']}",
+            format_count(round(report["tokens_per_second"])),
+            ratio(report["tokens_per_second"], chapters[0]["tokens_per_second"]),
+            before,
+            f"{three_digits(report['ttft_ms'])} ms",
             "yes" if report["same_output"] else "NO",
         ])  # fmt: skip
     return draw_table(header, rows)
