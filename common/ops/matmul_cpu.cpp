@@ -1,5 +1,7 @@
 // The weight is packed in panels of two vectors' width: one row of a panel, times one number of x, is two
-// multiply-adds. A tile of rows x panels keeps its sums in registers while it runs down the panels.
+// multiply-adds. A tile of rows x panels keeps its sums in registers while it runs down the panels. Those of a tile lie
+// far apart, so that one tile after the other reads on where the last one ended: a few long streams, which memory gives
+// faster than many short ones.
 //
 // Batch invariance: each output is one chain of multiply-adds in the order of k per block of kDepth numbers, and the
 // blocks' sums are added in order. Tiles, threads and blocks of rows only change which chains run side by side.
@@ -65,9 +67,17 @@ constexpr int place_in_panel_row(int j) {
   return sizeof(T) == 4 ? j : 2 * (j % kLanes) + j / kLanes;
 }
 
+// Some panels, each so many after the one before.
+struct Panels {
+  int64_t first, count, apart;
+
+  int64_t at(int64_t i) const { return first + i * apart; }
+};
+
 // Outputs of some rows and panels, over a range of k.
 struct Tile {
-  Range rows, panels, depth;
+  Range rows, depth;
+  Panels panels;
   const float* x;  // the first row's number at depth.begin
   int64_t x_stride;
 };
@@ -84,18 +94,18 @@ struct Product {
   const T* panel_at(int64_t panel, int64_t k) const { return panels + (panel * in_features + k) * kPanelWidth; }
 
   // The tile's chains of one block after the other; the first sets `out`, the others add to it, the last adds the bias.
-  template <int Rows, int Panels>
+  template <int Rows, int NumPanels>
   [[gnu::noinline]] void compute(const Tile& tile) const {
     const float* x_block = tile.x;
-    const T* w_block = panel_at(tile.panels.begin, tile.depth.begin);
-    const int64_t x_stride = tile.x_stride, w_stride = in_features * kPanelWidth;
+    const T* w_block = panel_at(tile.panels.first, tile.depth.begin);
+    const int64_t x_stride = tile.x_stride, w_stride = tile.panels.apart * in_features * kPanelWidth;
     int64_t k_begin = tile.depth.begin;
     do {
       const int64_t depth = std::min(kDepth, tile.depth.end - k_begin);
-      Vec sums[Rows][2 * Panels] = {};
+      Vec sums[NumPanels][Rows][2] = {};
       const auto step = [&](int64_t k) __attribute__((always_inline)) {
 #pragma GCC unroll 8
-        for (int p = 0; p < Panels; ++p) {
+        for (int p = 0; p < NumPanels; ++p) {
           PanelRow w = load_panel_row(w_block + p * w_stride + k * kPanelWidth);
           if constexpr (Rows > 3) {  // with fewer, reading again costs less than a spilled sum
             keep_in_register(w.low);
@@ -103,13 +113,13 @@ struct Product {
           }
 #pragma GCC unroll 8
           for (int r = 0; r < Rows; ++r) {
-            sums[r][2 * p] += w.low * x_block[r * x_stride + k];
-            sums[r][2 * p + 1] += w.high * x_block[r * x_stride + k];
+            sums[p][r][0] += w.low * x_block[r * x_stride + k];
+            sums[p][r][1] += w.high * x_block[r * x_stride + k];
           }
         }
       };
       for (int r = 0; r < Rows; ++r) {  // `out` is wanted at the end, and its rows lie far apart
-        __builtin_prefetch(out + (tile.rows.begin + r) * out_features + tile.panels.begin * kPanelWidth, 1);
+        __builtin_prefetch(out + (tile.rows.begin + r) * out_features + tile.panels.first * kPanelWidth, 1);
       }
       int64_t k = 0;
       for (; k + 2 <= depth; k += 2) {
@@ -118,19 +128,9 @@ struct Product {
       }
       if (k < depth) step(k);
 
-      const bool first = k_begin == 0, last = k_begin + depth == in_features;
-      if (tile.panels.end * kPanelWidth <= out_features) {
-        for (int r = 0; r < Rows; ++r) {
-          for (int v = 0; v < 2 * Panels; ++v) {
-            const int64_t column = tile.panels.begin * kPanelWidth + v * kLanes;
-            float* const y = out + (tile.rows.begin + r) * out_features + column;
-            Vec total = first ? sums[r][v] : load(y) + sums[r][v];
-            if (last && bias != nullptr) total += load(bias + column);
-            store(y, total);
-          }
-        }
-      } else {
-        finish_edge(tile, &sums[0][0], first, last);
+      const Range block{k_begin, k_begin + depth};
+      for (int p = 0; p < NumPanels; ++p) {
+        for (int r = 0; r < Rows; ++r) add_block(tile.rows.begin + r, tile.panels.at(p), block, sums[p][r]);
       }
       x_block += depth;
       w_block += depth * kPanelWidth;
@@ -138,23 +138,30 @@ struct Product {
     } while (k_begin < tile.depth.end);
   }
 
-  // The end of a block where the last panel reaches over the last output.
-  [[gnu::noinline]] void finish_edge(const Tile& tile, const Vec* sums, bool first, bool last) const {
-    const int64_t width = tile.panels.size() * kPanelWidth, column = tile.panels.begin * kPanelWidth;
-    for (int64_t r = 0; r < tile.rows.size(); ++r) {
-      for (int64_t j = 0; j < width && column + j < out_features; ++j) {
-        float& y = out[(tile.rows.begin + r) * out_features + column + j];
-        const float sum = sums[(r * width + j) / kLanes][j % kLanes];
-        y = first ? sum : y + sum;
-        if (last && bias != nullptr) y += bias[column + j];
+  // A block's sums: the first set `out`, the others are added to it, the last with the bias.
+  void add_block(int64_t row, int64_t panel, Range block, const Vec (&sums)[2]) const {
+    const bool first = block.begin == 0, last = block.end == in_features && bias != nullptr;
+    const int64_t column = panel * kPanelWidth;
+    float* const y = out + row * out_features + column;
+    if (column + kPanelWidth <= out_features) {
+      for (int v = 0; v < 2; ++v) {
+        Vec total = first ? sums[v] : load(y + v * kLanes) + sums[v];
+        if (last) total += load(bias + column + v * kLanes);
+        store(y + v * kLanes, total);
       }
+      return;
+    }
+    for (int64_t j = 0; column + j < out_features; ++j) {  // the last panel reaches over the last output
+      const float sum = sums[j / kLanes][j % kLanes];
+      y[j] = first ? sum : y[j] + sum;
+      if (last) y[j] += bias[column + j];
     }
   }
 
   template <int Rows>
   void compute_rows(const Tile& tile) const {
     [&]<int... P>(std::integer_sequence<int, P...>) {
-      ((tile.panels.size() == P + 1 ? compute<Rows, P + 1>(tile) : void()), ...);
+      ((tile.panels.count == P + 1 ? compute<Rows, P + 1>(tile) : void()), ...);
     }
     (std::make_integer_sequence<int, max_tile_panels(Rows)>());
   }
@@ -167,20 +174,21 @@ struct Product {
   }
 
   // One or two tiles high: the weights stream past once, and the second tile finds a panel's block in the cache.
-  void multiply_few(Range rows, Range panel_range) const {
+  void multiply_few(Range rows, Range panels) const {
     const int64_t tiles = ceil_div(rows.size(), kMaxTileRows),
                   blocks = tiles == 1 ? 1 : std::max<int64_t>(1, ceil_div(in_features, kDepth)),
-                  groups = ceil_div(panel_range.size(), max_tile_panels(ceil_div(rows.size(), tiles)));
-    for (int64_t g = 0; g < groups; ++g) {
+                  widest = max_tile_panels(ceil_div(rows.size(), tiles)), apart = panels.size() / widest;
+    const auto multiply = [&](Panels some) {
       for (int64_t b = 0; b < blocks; ++b) {
         const Range depth{b * kDepth, b + 1 == blocks ? in_features : (b + 1) * kDepth};
         for (int64_t t = 0; t < tiles; ++t) {
           const Range tile_rows = rows.part(t, tiles);
-          compute_any({tile_rows, panel_range.part(g, groups), depth, x + tile_rows.begin * in_features + depth.begin,
-                       in_features});
+          compute_any({tile_rows, depth, some, x + tile_rows.begin * in_features + depth.begin, in_features});
         }
       }
-    }
+    };
+    for (int64_t i = 0; i < apart; ++i) multiply({panels.begin + i, widest, apart});
+    multiply({panels.begin + widest * apart, panels.size() - widest * apart, 1});  // those left over, if any
   }
 
   // Block by block: one of x, copied to stand densely, serves all panels, and one of a panel serves all tiles, during
@@ -199,7 +207,7 @@ struct Product {
         for (int64_t t = 0; t < tiles; ++t) {
           const Range tile_rows = rows.part(t, tiles);
           if (p + 1 < panel_range.end) prefetch(panel_at(p + 1, 0), depth.part(t, tiles));
-          compute_any({tile_rows, {p, p + 1}, depth, x_block.data() + (tile_rows.begin - rows.begin) * kDepth, kDepth});
+          compute_any({tile_rows, depth, {p, 1, 1}, x_block.data() + (tile_rows.begin - rows.begin) * kDepth, kDepth});
         }
       }
     }
