@@ -93,7 +93,7 @@ StepProblem::StepProblem(const StepShape& s, Device device) : shape(s), workspac
 // Without optimization g++ leaves loads that nvcc drops, and tells of no object that a call takes by value.
 std::optional<MemoryTraffic> count_traffic([[maybe_unused]] AttentionStep step,
                                            [[maybe_unused]] const StepShape& shape) {
-#if defined(LLM_HAVE_SIMT) && !defined(__SANITIZE_ADDRESS__) && defined(__OPTIMIZE__)
+#if defined(LLM_HAVE_SIMT) && !defined(__SANITIZE_ADDRESS__) && !defined(LLM_UNOPTIMIZED)
   StepProblem problem(shape, Device::simt);
   simt::reset_counts();
   simt::count_traffic(true);
