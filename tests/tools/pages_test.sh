@@ -346,7 +346,7 @@ cat >"$tree/bench/results/ladder_long_gpu.json" <<'TEXT'
 TEXT
 expect "the long ladder" 0 "changed: " pages update
 for line in '| model | prompt + text | 1 | 2 | same output |' '| m, f32, cpu | 2 + 4 | 1.00× (0.90–1.20) | 4.00× (3.00–6.00) | NO |' \
-  '| big, f32, cpu | 2 + 4 | not measured | not measured | yes |' '| m, f32, a GPU | 2 + 4 | 1.00× (1.00–1.00) |  | yes |'; do
+  '| big, f32, cpu | 2 + 4 | not measured | not measured | yes |' '| m, f32, a GPU | 2 + 4 | 1.00× (1.00–1.00) | not measured | yes |'; do
   expect "the long ladder" 0 "$line" cat "$tree/docs/page.md"
 done
 

@@ -125,6 +125,6 @@ def ladder_long(results):
     for begin, rows in settings.items():
         base = rows[1].get("tokens_per_second", {}).get("median")
         same = all(row.get("same_output", True) for row in rows.values())
-        cells = [rate_and_range(rows[chapter], base) if chapter in rows else "" for chapter in chapters]
+        cells = [rate_and_range(rows.get(chapter, {}), base) for chapter in chapters]
         lines.append([*begin, *cells, "yes" if same else "NO"])
     return draw_if_measured(["model", "prompt + text", *(f"{n}" for n in chapters), "same output"], lines)
