@@ -93,7 +93,7 @@ struct Product {
 
   const T* panel_at(int64_t panel, int64_t k) const { return panels + (panel * in_features + k) * kPanelWidth; }
 
-  // The tile's chains of one block after the other; the first sets `out`, the others add to it, the last adds the bias.
+  // The tile's chains, one block after the other.
   template <int Rows, int NumPanels>
   [[gnu::noinline]] void compute(const Tile& tile) const {
     const float* x_block = tile.x;
