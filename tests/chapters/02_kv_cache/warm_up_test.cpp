@@ -67,11 +67,5 @@ TEST_P(FirstToken, WaitsForNothing) {
 INSTANTIATE_TEST_SUITE_P(, FirstToken, testing::Values(Device::cuda),
                          [](const auto& test) { return name_of(test.param); });
 
-TEST(WarmUp, DoesNoHarmOnACpu) {
-  const auto model = tiny_transformer(tiny_config("qwen3"), 1);
-  warm_up(*model, 3);
-  generate(*model, 1);
-}
-
 }  // namespace
 }  // namespace llm
