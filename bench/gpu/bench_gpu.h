@@ -60,6 +60,7 @@ void require_close(const std::string& what, TensorView actual, TensorView expect
 void bench_memory(GpuBench& bench);     // copying and reading
 void bench_matrix(GpuBench& bench);     // products of many rows
 void bench_matvec(GpuBench& bench);     // products of one row: ours and cuBLAS's
+void bench_few_rows(GpuBench& bench);   // of 2, 4 and 8 rows, likewise
 void bench_operators(GpuBench& bench);  // all others
 void bench_flash(GpuBench& bench);      // chapter 4's attention
 void bench_dram(GpuBench& bench);       // the same once each, for bench/gpu/dram_bytes.py

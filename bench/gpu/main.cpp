@@ -22,6 +22,7 @@ int run(int argc, const char* const* argv) {
       {"memory", [&] { bench_memory(bench); }},
       {"matrix", [&] { bench_matrix(bench); }},
       {"matvec", [&] { bench_matvec(bench); }},
+      {"few_rows", [&] { bench_few_rows(bench); }},
       {"operators", [&] { bench_operators(bench); }},
       {"flash", [&] { bench_flash(bench); }},
       {"dram", [&] { bench_dram(bench); }},

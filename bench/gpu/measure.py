@@ -98,6 +98,7 @@ def parts(program, device, quick):
     dram = [sys.executable, str(ROOT / "bench/gpu/dram_bytes.py"), "--program", program] + ["--quick"] * quick
     yield "memory", kernels("memory"), 40
     yield "matvec", kernels("matvec"), 60
+    yield "few rows", kernels("few_rows"), 60
     yield "operators", kernels("operators"), 40
     yield "stories bf16", model("models/stories", "bf16"), 30
     yield "stories f32", model("models/stories", "f32"), 30

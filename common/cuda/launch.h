@@ -58,7 +58,7 @@ void launch(const LaunchConfig& config, Args... args) {
 // region: shared_storage
 // The block's shared memory as one struct: dynamic shared memory on a GPU, a heap block of just its size on the
 // simulator, where an access beyond it is found.
-//   auto& smem = shared_storage<MatvecStorage>();
+//   auto& smem = shared_storage<FewRowsStorage<Rows>>();
 template <class Storage>
 __device__ inline Storage& shared_storage() {
 #if defined(LLM_SIMT)

@@ -15,6 +15,26 @@ __device__ T warp_sum(T value) {
   return value;
 }
 
+// Sums over the lanes of each of N values, N a power of two up to 32: lane l returns that of value l · N / 32, with the
+// bits of warp_sum. Lanes hand each other the halves that they have no use for, so that N sums take N − 1 exchanges and
+// log2(32 / N) more. `values` is used up.
+template <int N, int Offset = kWarpSize / 2>
+__device__ float warp_sum_each(float* values) {
+  if constexpr (N == 1) {
+    float value = values[0];
+    for (int offset = Offset; offset > 0; offset /= 2) value += __shfl_xor_sync(kFullWarp, value, offset);
+    return value;
+  } else {
+    const bool upper = (threadIdx.x & Offset) != 0;
+#pragma unroll
+    for (int i = 0; i < N / 2; ++i) {
+      const float kept = upper ? values[i + N / 2] : values[i], given = upper ? values[i] : values[i + N / 2];
+      values[i] = kept + __shfl_xor_sync(kFullWarp, given, Offset);
+    }
+    return warp_sum_each<N / 2, Offset / 2>(values);
+  }
+}
+
 // In every lane the largest value of any.
 __device__ inline float warp_max(float value) {
   for (int offset = kWarpSize / 2; offset > 0; offset /= 2) {

@@ -1,11 +1,13 @@
 #include <algorithm>
+#include <type_traits>
 
 #include "common/cuda/context.h"
 #include "common/cuda/launch.h"
 #include "common/cuda/memory.h"
+#include "common/ops/few_rows_kernel.cuh"
+#include "common/ops/few_rows_tensor_kernel.cuh"
 #include "common/ops/gpu_ops.h"
 #include "common/ops/matmul_kernel.cuh"
-#include "common/ops/matvec_kernel.cuh"
 
 namespace llm::LLM_GPU {
 
@@ -44,25 +46,63 @@ void matmul_by_cublas(TensorView x, const Matrix& weight, TensorView bias, Tenso
                           CUBLAS_GEMM_DEFAULT));
 }
 
-// Whether x is one token and the weight's rows begin at multiples of 16 bytes, as the kernels of one row want them.
-bool is_matvec(TensorView x, const Matrix& weight) {
-  return x.dim(0) == 1 && weight.in_features * static_cast<int64_t>(size_of(x.dtype)) % 16 == 0;
+// Whether x is a few tokens and its rows and the weight's begin at multiples of 16 bytes, as the kernels for them want.
+bool has_few_rows(TensorView x, const Matrix& weight) {
+  return 1 <= x.dim(0) && x.dim(0) <= kMaxFewRows &&
+         weight.in_features * static_cast<int64_t>(size_of(x.dtype)) % 16 == 0;
 }
 
-// One pack a thread, where a block may have so many threads.
 template <class T>
-LaunchConfig matvec_config(const Matrix& weight) {
-  const unsigned warps = ceil_div(weight.in_features, kPackSize<T> * kWarpSize);
-  const unsigned threads = std::min(warps * kWarpSize, unsigned{kMatvecMaxThreads});
-  return {dim3(ceil_div(weight.out_features, kMatvecRows)), dim3(threads), sizeof(MatvecStorage), stream()};
+FewRows<T> few_rows(TensorView x) {
+  return {numbers<T>(x), static_cast<int>(x.dim(0)), static_cast<int>(x.dim(1))};
 }
 
-void matvec(TensorView x, const Matrix& weight, TensorView bias, TensorView out) {
-  with_type(x.dtype, [&](auto type) {
-    using T = decltype(type);
-    launch<matvec_kernel<T>>(matvec_config<T>(weight), numbers<T>(weight.data), numbers<T>(x), numbers<float>(bias),
-                             static_cast<int>(weight.out_features), static_cast<int>(weight.in_features),
-                             numbers<float>(out));
+// f32: calls run with the least power of two of rows that is enough, a constant, and with the launch's shape, in which
+// a thread takes one pack where a block may have so many.
+template <class Run>
+void with_few_rows(TensorView x, const Matrix& weight, Run run) {
+  const unsigned warps = ceil_div(weight.in_features, kPackSize<float> * kWarpSize);
+  const unsigned threads = std::min(warps * kWarpSize, unsigned{kFewRowsMaxThreads});
+  const auto run_with = [&](auto rows) {
+    run(rows, LaunchConfig{dim3(ceil_div(weight.out_features, kFewRowsOutputs)), dim3(threads),
+                           sizeof(FewRowsStorage<rows()>), stream()});
+  };
+  if (x.dim(0) == 1) return run_with(std::integral_constant<int, 1>());
+  if (x.dim(0) == 2) return run_with(std::integral_constant<int, 2>());
+  if (x.dim(0) <= 4) return run_with(std::integral_constant<int, 4>());
+  run_with(std::integral_constant<int, kMaxFewRows>());
+}
+
+// bf16: with kTileOutputs rows of the weight in a block.
+LaunchConfig tile_config(const Matrix& weight) {
+  const unsigned warps = ceil_div(weight.in_features, kTileSteps * kTileStepPacks * int64_t{kPackSize<__nv_bfloat16>});
+  const unsigned threads = std::min(warps, unsigned{kTileMaxWarps}) * kWarpSize;
+  return {dim3(ceil_div(weight.out_features, kTileOutputs)), dim3(threads), sizeof(FewRowsTileStorage), stream()};
+}
+
+void matmul_few_rows(TensorView x, const Matrix& weight, TensorView bias, TensorView out) {
+  const int out_features = static_cast<int>(weight.out_features);
+  if (x.dtype == DType::bf16) {
+    using T = __nv_bfloat16;
+    return launch<few_rows_tensor_kernel>(tile_config(weight), numbers<T>(weight.data), few_rows<T>(x),
+                                          numbers<float>(bias), out_features, numbers<float>(out));
+  }
+  with_few_rows(x, weight, [&](auto rows, const LaunchConfig& config) {
+    launch<few_rows_kernel<rows()>>(config, numbers<float>(weight.data), few_rows<float>(x), numbers<float>(bias),
+                                    out_features, numbers<float>(out));
+  });
+}
+
+void swiglu_few_rows(TensorView x, const Matrix& weight, TensorView out) {
+  const int width = static_cast<int>(out.dim(1));
+  if (x.dtype == DType::bf16) {
+    using T = __nv_bfloat16;
+    return launch<swiglu_few_rows_tensor_kernel>(tile_config(weight), numbers<T>(weight.data), few_rows<T>(x), width,
+                                                 numbers<T>(out));
+  }
+  with_few_rows(x, weight, [&](auto rows, const LaunchConfig& config) {
+    launch<swiglu_few_rows_kernel<rows()>>(config, numbers<float>(weight.data), few_rows<float>(x), width,
+                                           numbers<float>(out));
   });
 }
 
@@ -92,21 +132,14 @@ Matrix make_matrix(std::span<const TensorView> parts, DType dtype) {
 void matmul(TensorView x, const Matrix& weight, TensorView bias, TensorView out) {
   require(x.dtype == weight.data.view().dtype, "a product of {} with {}", name_of(x.dtype),
           name_of(weight.data.view().dtype));
-  if (is_matvec(x, weight)) return matvec(x, weight, bias, out);
+  if (has_few_rows(x, weight)) return matmul_few_rows(x, weight, bias, out);
   matmul_by_cublas(x, weight, bias, out);
 }
 
 void swiglu_matmul(TensorView x, const Matrix& weight, TensorView gate_up, TensorView out) {
-  if (!is_matvec(x, weight)) {
-    matmul(x, weight, {}, gate_up);
-    return swiglu(gate_up, out);
-  }
-  with_type(x.dtype, [&](auto type) {
-    using T = decltype(type);
-    launch<swiglu_matvec_kernel<T>>(matvec_config<T>(weight), numbers<T>(weight.data), numbers<T>(x),
-                                    static_cast<int>(out.dim(1)), static_cast<int>(weight.in_features),
-                                    numbers<T>(out));
-  });
+  if (has_few_rows(x, weight)) return swiglu_few_rows(x, weight, out);
+  matmul(x, weight, {}, gate_up);
+  swiglu(gate_up, out);
 }
 
 }  // namespace llm::LLM_GPU

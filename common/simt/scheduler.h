@@ -19,7 +19,7 @@ inline constexpr int kMaxThreads = 1024;  // of a block
 inline constexpr int kMaxWarps = kMaxThreads / kLanes;
 
 // The thread that runs: CUDA's built-in variables. A debugger sees them too:
-//   break matvec_kernel.cuh:40 if llm::simt::blockIdx.x == 3 && llm::simt::threadIdx.x == 5
+//   break few_rows_kernel.cuh:60 if llm::simt::blockIdx.x == 3 && llm::simt::threadIdx.x == 5
 inline uint3 threadIdx, blockIdx;
 inline dim3 blockDim, gridDim;
 inline constexpr int warpSize = kLanes;

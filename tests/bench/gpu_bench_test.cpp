@@ -62,6 +62,13 @@ TEST_P(GpuBenchTest, Products) {
     EXPECT_NEAR(row.at("bytes_per_second").number() * row.at("ours_us").at("median").number(),
                 1e6 * row.at("weight_bytes").number(), 1.0);
   });
+  std::vector<int64_t> few;
+  run({"--part", "few_rows"}).at("few_rows").for_each([&](const Json& row) {
+    few.push_back(row.at("rows").integer());
+    expect_summary(row.at("ours_us"));
+    expect_summary(row.at("cublas_us"));
+  });
+  EXPECT_EQ(few, (std::vector<int64_t>{2, 3, 8}));
   ASSERT_EQ(matrix.size(), 1u);
   EXPECT_NEAR(matrix.at(0).at("flops_per_second").number() * matrix.at(0).at("ours_us").at("median").number(),
               1e6 * 2.0 * 33 * 31 * 40, 1.0);

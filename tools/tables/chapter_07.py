@@ -145,6 +145,22 @@ def serving_peer(results):
 
 
 @table
+def gpu_few_rows(results):
+    """A few rows times each matrix of the models, beside cuBLAS, and beside one row."""
+    by_matrix = {}
+    for row in gpu_rows(results, "few_rows"):
+        by_matrix.setdefault((row["model"], row["layer"], row["dtype"]), {})[row["rows"]] = row
+    rows = []
+    for (model, layer, dtype), by_rows in by_matrix.items():
+        one = gpu_row(results, "matvec", model=model, layer=layer, dtype=dtype)
+        against = [ratio(by_rows[n]["cublas_us"]["median"], by_rows[n]["ours_us"]["median"]) for n in sorted(by_rows)]
+        most = by_rows[max(by_rows)]["ours_us"]["median"]
+        rows.append([f"{model}, {layer}, {dtype}", *against, ratio(most, one["ours_us"]["median"])])
+    header = ["against cuBLAS", "2 rows", "4 rows", "8 rows", "time of 8, of 1 = 1"]
+    return draw_if_measured(header, rows)
+
+
+@table
 def batch_flip(results):
     """How many texts say something else in a batch than alone, and the first case that was found."""
     rows = []

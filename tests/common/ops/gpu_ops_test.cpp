@@ -79,7 +79,7 @@ TEST_P(GpuOps, AddsAndNormalizes) {
 }
 
 TEST_P(GpuOps, Multiplies) {
-  for (const int64_t rows : {1, 2, 31, 65}) {
+  for (const int64_t rows : {1, 2, 3, 4, 5, 7, 8, 9, 31, 65}) {
     for (const auto& [out_features, in_features] :
          {std::pair<int64_t, int64_t>{1, 1}, {33, 31}, {31, 64}, {65, 1096}, {7, 2056}}) {
       for (const bool has_bias : {false, true}) {
@@ -99,8 +99,31 @@ TEST_P(GpuOps, Multiplies) {
   }
 }
 
+// A text of a few that are decoded together is the one that it is alone.
+TEST_P(GpuOps, AFewRowsHaveTheBitsOfEachAlone) {
+  for (const int64_t in_features : {8, 256, 1096, 2056}) {
+    const Tensor x = rounded(random_tensor({8, in_features}, 5));
+    const Tensor numbers = rounded(random_tensor({66, in_features}, 6)), bias = there(random_tensor({66}, 7));
+    const TensorView part = numbers;
+    const Matrix weight = gpu().make_matrix({&part, 1}, dtype);
+    const Tensor alone = empty({8, 66}, DType::f32), gated_alone = empty({8, 33}, dtype);
+    const Tensor gate_up = empty({8, 66}, DType::f32), x_there = there(x);
+    for (int64_t r = 0; r < 8; ++r) {
+      gpu().matmul(x_there.view().rows(r, r + 1), weight, bias, alone.view().rows(r, r + 1));
+      gpu().swiglu_matmul(x_there.view().rows(r, r + 1), weight, gate_up, gated_alone.view().rows(r, r + 1));
+    }
+    for (const int64_t rows : {2, 3, 4, 5, 7, 8}) {
+      const Tensor together = empty({rows, 66}, DType::f32), gated = empty({rows, 33}, dtype);
+      gpu().matmul(x_there.view().rows(0, rows), weight, bias, together);
+      gpu().swiglu_matmul(x_there.view().rows(0, rows), weight, gate_up, gated);
+      EXPECT_TRUE(same_bits(to_host(together).view(), to_host(alone).view().rows(0, rows))) << rows;
+      EXPECT_TRUE(same_bits(to_host(gated).view(), to_host(gated_alone).view().rows(0, rows))) << rows;
+    }
+  }
+}
+
 TEST_P(GpuOps, MultipliesAndGates) {
-  for (const int64_t rows : {1, 3}) {
+  for (const int64_t rows : {1, 3, 8, 9}) {
     for (const int64_t width : {1, 2, 31, 33, 688, 1031}) {
       for (const int64_t in_features : {8, 31, 1096}) {
         const Tensor x = rounded(random_tensor({rows, in_features}, 9));
