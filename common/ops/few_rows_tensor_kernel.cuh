@@ -12,7 +12,7 @@
 namespace llm::LLM_GPU {
 
 inline constexpr int kTileOutputs = 16;   // of a block, for each of kMaxFewRows rows of x
-inline constexpr int kTileMaxWarps = 8;   // of a block
+inline constexpr int kTileMaxWarps = 16;  // of a block
 inline constexpr int kTileBlocks = 1;     // on a multiprocessor, at least: as many registers as loads want
 inline constexpr int kTileSteps = 2;      // of a warp, whose weights are under way together
 inline constexpr int kTileStepPacks = 8;  // of each row in a step, 16 bytes each: a line of memory

@@ -73,11 +73,11 @@ void with_few_rows(TensorView x, const Matrix& weight, Run run) {
   run_with(std::integral_constant<int, kMaxFewRows>());
 }
 
-// bf16: with kTileOutputs rows of the weight in a block.
+// bf16: with kTileOutputs rows of the weight in a block. Where a multiprocessor has just one block, it has more warps.
 LaunchConfig tile_config(const Matrix& weight) {
+  const unsigned blocks = ceil_div(weight.out_features, kTileOutputs), most = blocks > 128 ? 8 : kTileMaxWarps;
   const unsigned warps = ceil_div(weight.in_features, kTileSteps * kTileStepPacks * int64_t{kPackSize<__nv_bfloat16>});
-  const unsigned threads = std::min(warps, unsigned{kTileMaxWarps}) * kWarpSize;
-  return {dim3(ceil_div(weight.out_features, kTileOutputs)), dim3(threads), sizeof(FewRowsTileStorage), stream()};
+  return {dim3(blocks), dim3(std::min(warps, most) * kWarpSize), sizeof(FewRowsTileStorage), stream()};
 }
 
 void matmul_few_rows(TensorView x, const Matrix& weight, TensorView bias, TensorView out) {
