@@ -3,7 +3,9 @@
     python3 bench/gpu/measure.py --program build/gpu/bench/gpu/bench_gpu --json bench/results/gpu.json
 
 bench/gpu/measure builds and calls this. A part that fails, or takes too long, leaves what it had measured, and its
-reason under `parts`; the file is whole after every part. The largest model comes last.
+reason under `parts`; the file is whole after every part. The largest model comes last. Where the file is there already,
+from a run on the same kind of GPU, a part of which nothing could be measured keeps what the file has of it, and
+`earlier` says of which commit that is.
 """
 
 import argparse
@@ -145,6 +147,28 @@ def run_part(command, seconds, folder):
     return (json.loads(file.read_text()) if file.is_file() else {}), reason
 
 
+def read_earlier(path, machine):
+    """What the file has of an earlier run on such a GPU; rows that know their part."""
+    if not path.is_file():
+        return {}
+    earlier = json.loads(path.read_text())
+    return earlier if earlier["machine"].get("gpu") == machine.get("gpu") else {}
+
+
+def keep_earlier(results, earlier, name):
+    """Takes over a part that the earlier run had measured. Returns whether it had."""
+    part = earlier.get("parts", {}).get(name)
+    if not part or part["not_measured"]:
+        return False
+    for key, rows in earlier.items():
+        if isinstance(rows, list):
+            results.setdefault(key, []).extend(row for row in rows if row.get("part") == name)
+    results["parts"][name] = {"commit": earlier["commit"], **part}
+    kept = [f"{part_name}, at {p['commit']}" for part_name, p in results["parts"].items() if "commit" in p]
+    results["earlier"] = "; ".join(kept)
+    return True
+
+
 def write(path, results):
     """The whole file or nothing."""
     beside = path.with_name(path.name + ".part")
@@ -166,7 +190,9 @@ def main():
         return 2
 
     end = time.monotonic() + arguments.seconds
-    results = {"machine": describe_machine(), "commit": describe_commit(), "seed": 0, "parts": {}}
+    results = {"machine": describe_machine(), "commit": describe_commit(), "earlier": "none", "seed": 0, "parts": {}}
+    earlier = read_earlier(arguments.json, results["machine"])
+    failed = []
     with tempfile.TemporaryDirectory() as folder:
         for name, command, most in parts(str(Path(arguments.program).absolute()), arguments.device, arguments.quick):
             begin = time.monotonic()
@@ -174,14 +200,16 @@ def main():
             rows, reason = run_part(command, left, Path(folder)) if left > 1 else ({}, "no time was left for it")
             for key, more in rows.items():
                 if isinstance(more, list):
-                    results.setdefault(key, []).extend(more)
+                    results.setdefault(key, []).extend({**row, "part": name} for row in more)
                 else:
                     results["machine"][key] = more
             seconds = round(time.monotonic() - begin, 1)
-            results["parts"][name] = {"seconds": seconds, "not_measured": reason, "clocks_after": clocks()}
+            if rows or not keep_earlier(results, earlier, name):
+                results["parts"][name] = {"seconds": seconds, "not_measured": reason, "clocks_after": clocks()}
+            if reason:
+                failed.append(name)
             write(arguments.json, results)
             print(f"{name}: {seconds:.1f} s" + (f", {reason}" if reason else ""), flush=True)
-    failed = [name for name, part in results["parts"].items() if part["not_measured"]]
     print(f"{arguments.json}: {len(results['parts']) - len(failed)} parts measured, {len(failed)} not or not in full")
     return 1 if failed else 0
 

@@ -29,19 +29,27 @@ program 'case $part in
   model) echo "{\"decode\": [{\"dtype\": \"$dtype\"}]}" >"$json" ;;
 esac'
 expect "parts that fail" 1 "operators: 0." measure
-expect "all is gathered" 0 "[{'what': 'copy'}]" field 'r["memory"]'
-expect "lists of several parts become one" 0 "[{'dtype': 'bf16'}, {'dtype': 'f32'}]" field 'r["decode"]'
-expect "what was measured before a failure is kept" 0 "[{'model': 'first'}]" field 'r["matvec"]'
+expect "all is gathered" 0 "[{'what': 'copy', 'part': 'memory'}]" field 'r["memory"]'
+expect "lists of several parts become one" 0 "['bf16', 'f32']" field '[row["dtype"] for row in r["decode"]]'
+expect "what was measured before a failure is kept" 0 "[{'model': 'first', 'part': 'matvec'}]" field 'r["matvec"]'
 expect "a failure's last line is its reason" 0 "matvec is wrong" field 'r["parts"]["matvec"]["not_measured"]'
 expect "a failure without a word" 0 "exit code 7" field 'r["parts"]["operators"]["not_measured"]'
 expect "no failure" 0 "None" field 'r["parts"]["memory"]["not_measured"]'
 expect "the machine" 0 "True" field '"gpu" in r["machine"] and r["machine"]["cores"] >= 1 and "commit" in r'
 
-program 'echo "{\"memory\": [1]}" >"$json"; exec sleep 60'
-expect "no time is left" 1 "no time was left for it" measure --seconds 3
+expect "nothing from an earlier run" 0 "none" field 'r["earlier"]'
+first=$(field 'r["commit"]')
+
+program 'echo "{\"memory\": [{\"what\": \"read\"}]}" >"$json"; exec sleep 60'
+expect "no time is left" 1 "no time was left for it" env COMMIT=second python3 "$root/bench/gpu/measure.py" --quick \
+  --program "$folder/bench_gpu" --json "$folder/gpu.json" --seconds 3
 expect "a part that hangs is ended" 0 "took longer than 3 s" field 'r["parts"]["memory"]["not_measured"]'
-expect "what it had measured" 0 "[1]" field 'r["memory"]'
-expect "a part after it" 0 "no time was left for it" field 'r["parts"]["matrix"]["not_measured"]'
+expect "what it had measured" 0 "['read']" field '[row["what"] for row in r["memory"]]'
+expect "a part after it" 0 "no time was left for it" field 'r["parts"]["matvec"]["not_measured"]'
+expect "a part after it, of an earlier run" 0 "['bf16', 'f32']" field '[row["dtype"] for row in r["decode"]]'
+expect "the earlier run's commit" 0 "second" field 'r["commit"]'
+expect "the earlier run's commit" 0 "$first" field 'r["parts"]["stories bf16"]["commit"]'
+expect "the earlier run's parts, in a sentence" 0 "stories bf16, at $first; stories f32, at $first" field 'r["earlier"]'
 
 rm "$folder/bench_gpu"
 expect "no program" 1 "can't be started: No such file" measure
