@@ -57,8 +57,8 @@ FewRows<T> few_rows(TensorView x) {
   return {numbers<T>(x), static_cast<int>(x.dim(0)), static_cast<int>(x.dim(1))};
 }
 
-// f32: calls run with the least power of two of rows that is enough, a constant, and with the launch's shape, in which
-// a thread takes one pack where a block may have so many.
+// f32: calls run with as many rows as are enough, a constant, and with the launch's shape, in which a thread takes one
+// pack where a block may have so many. Four rows take no longer than two.
 template <class Run>
 void with_few_rows(TensorView x, const Matrix& weight, Run run) {
   const unsigned warps = ceil_div(weight.in_features, kPackSize<float> * kWarpSize);
@@ -68,7 +68,6 @@ void with_few_rows(TensorView x, const Matrix& weight, Run run) {
                            sizeof(FewRowsStorage<rows()>), stream()});
   };
   if (x.dim(0) == 1) return run_with(std::integral_constant<int, 1>());
-  if (x.dim(0) == 2) return run_with(std::integral_constant<int, 2>());
   if (x.dim(0) <= 4) return run_with(std::integral_constant<int, 4>());
   run_with(std::integral_constant<int, kMaxFewRows>());
 }
