@@ -113,11 +113,16 @@ TEST_P(GpuOps, AFewRowsHaveTheBitsOfEachAlone) {
       gpu().swiglu_matmul(x_there.view().rows(r, r + 1), weight, gate_up, gated_alone.view().rows(r, r + 1));
     }
     for (const int64_t rows : {2, 3, 4, 5, 7, 8}) {
-      const Tensor together = empty({rows, 66}, DType::f32), gated = empty({rows, 33}, dtype);
-      gpu().matmul(x_there.view().rows(0, rows), weight, bias, together);
-      gpu().swiglu_matmul(x_there.view().rows(0, rows), weight, gate_up, gated);
-      EXPECT_TRUE(same_bits(to_host(together).view(), to_host(alone).view().rows(0, rows))) << rows;
-      EXPECT_TRUE(same_bits(to_host(gated).view(), to_host(gated_alone).view().rows(0, rows))) << rows;
+      // The row after them belongs to somebody else.
+      const Tensor together = there(filled_tensor({rows + 1, 66}, 7.0f));
+      const Tensor gated = there(filled_tensor({rows + 1, 33}, 7.0f, dtype));
+      gpu().matmul(x_there.view().rows(0, rows), weight, bias, together.view().rows(0, rows));
+      gpu().swiglu_matmul(x_there.view().rows(0, rows), weight, gate_up, gated.view().rows(0, rows));
+      const Tensor products = to_host(together), gates = to_host(gated);
+      EXPECT_TRUE(same_bits(products.view().rows(0, rows), to_host(alone).view().rows(0, rows))) << rows;
+      EXPECT_TRUE(same_bits(gates.view().rows(0, rows), to_host(gated_alone).view().rows(0, rows))) << rows;
+      EXPECT_TRUE(same_bits(products.view().rows(rows, rows + 1), filled_tensor({1, 66}, 7.0f))) << rows;
+      EXPECT_TRUE(same_bits(gates.view().rows(rows, rows + 1), filled_tensor({1, 33}, 7.0f, dtype))) << rows;
     }
   }
 }
