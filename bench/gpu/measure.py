@@ -148,11 +148,12 @@ def run_part(command, seconds, folder):
 
 
 def read_earlier(path, machine):
-    """What the file has of an earlier run on such a GPU; rows that know their part."""
-    if not path.is_file():
+    """What the file has of an earlier run on such a GPU: rows that know their part. Any other file is written over."""
+    try:
+        earlier = json.loads(path.read_text())
+        return earlier if earlier["machine"]["gpu"] == machine["gpu"] else {}
+    except (OSError, ValueError, LookupError, TypeError):
         return {}
-    earlier = json.loads(path.read_text())
-    return earlier if earlier["machine"].get("gpu") == machine.get("gpu") else {}
 
 
 def keep_earlier(results, earlier, name):

@@ -70,9 +70,9 @@ Json describe(const Product& product, int64_t rows, DType dtype) {
   return row.set("dtype", name_of(dtype));
 }
 
-// Some rows times matrices that are used in turn. Of a few rows we tell how fast the matrices are read, of many how
-// many operations a second that is.
-void bench_product(GpuBench& bench, const Product& product, int64_t rows, DType dtype) {
+// Some rows times matrices that are used in turn, for one of the lists. Of a few rows it tells how fast the matrices
+// are read, of many how many operations a second that is.
+void bench_product(GpuBench& bench, const char* list, const Product& product, int64_t rows, DType dtype) {
   const Ops& ops = ops_for(bench.device);
   const Tensor numbers = bench_tensor({product.out_features, product.in_features}, dtype);
   const Tensor x_here = bench_tensor({rows, product.in_features}, dtype, 1);
@@ -95,13 +95,13 @@ void bench_product(GpuBench& bench, const Product& product, int64_t rows, DType 
   };
   const double ours = time("ours", [&](int64_t i) { ops.matmul(x, next(i), {}, out); });
   const double cublas = time("cublas", [&](int64_t i) { peer_product(bench.device, x, next(i).data, out); });
-  if (rows <= 8) {
+  if (std::string_view(list) != "matrix") {
     row.set("bytes_per_second", ours * static_cast<double>(bytes));
     row.set("cublas_bytes_per_second", cublas * static_cast<double>(bytes));
-    return bench.add(rows == 1 ? "matvec" : "few_rows", row);
+    return bench.add(list, row);
   }
   const double flops = 2.0 * static_cast<double>(rows * product.out_features * product.in_features);
-  bench.add("matrix", row.set("flops_per_second", ours * flops).set("cublas_flops_per_second", cublas * flops));
+  bench.add(list, row.set("flops_per_second", ours * flops).set("cublas_flops_per_second", cublas * flops));
 }
 
 }  // namespace
@@ -132,34 +132,34 @@ void bench_memory(GpuBench& bench) {
 }
 
 void bench_matrix(GpuBench& bench) {
-  if (bench.quick) return bench_product(bench, {"square", "square", 31, 40}, 33, DType::bf16);
-  bench_product(bench, {"square", "square", 8192, 8192}, 8192, DType::bf16);
-  bench_product(bench, {"square", "square", 8192, 8192}, 8192, DType::f32);
-  for (const Product& product : products_of("llama-3-8b")) bench_product(bench, product, 512, DType::bf16);
+  if (bench.quick) return bench_product(bench, "matrix", {"square", "square", 31, 40}, 33, DType::bf16);
+  bench_product(bench, "matrix", {"square", "square", 8192, 8192}, 8192, DType::bf16);
+  bench_product(bench, "matrix", {"square", "square", 8192, 8192}, 8192, DType::f32);
+  for (const Product& product : products_of("llama-3-8b")) bench_product(bench, "matrix", product, 512, DType::bf16);
 }
 
 void bench_matvec(GpuBench& bench) {
   if (bench.quick) {
     for (const int64_t in_features : {31, 64, 1096})
-      bench_product(bench, {"tiny", "tiny", 33, in_features}, 1, DType::bf16);
+      bench_product(bench, "matvec", {"tiny", "tiny", 33, in_features}, 1, DType::bf16);
     return;
   }
   for (const char* model : {"llama-3-8b", "llama-3.2-1b"}) {
     for (const DType dtype : {DType::bf16, DType::f32}) {
-      for (const Product& product : products_of(model)) bench_product(bench, product, 1, dtype);
+      for (const Product& product : products_of(model)) bench_product(bench, "matvec", product, 1, dtype);
     }
   }
 }
 
 void bench_few_rows(GpuBench& bench) {
   if (bench.quick) {
-    for (const int64_t rows : {2, 3, 8}) bench_product(bench, {"tiny", "tiny", 33, 64}, rows, DType::bf16);
+    for (const int64_t rows : {2, 3, 8}) bench_product(bench, "few_rows", {"tiny", "tiny", 33, 64}, rows, DType::bf16);
     return;
   }
   for (const char* model : {"llama-3-8b", "llama-3.2-1b"}) {
     for (const DType dtype : {DType::bf16, DType::f32}) {
       for (const int64_t rows : {2, 4, 8}) {
-        for (const Product& product : products_of(model)) bench_product(bench, product, rows, dtype);
+        for (const Product& product : products_of(model)) bench_product(bench, "few_rows", product, rows, dtype);
       }
     }
   }

@@ -25,8 +25,8 @@ struct FewRowsTileStorage {
 // r = lane / 8 + (lane / 4 % 2) · 8 and t = lane % 4, those of row r with x's rows 2t and 2t + 1, then of row r + 4.
 //
 // A sum over k may take its terms in any order that is the same on both sides. So a lane loads eight neighboring
-// numbers of its rows at once and hands them to two products as columns that lie apart there: no shared memory, no
-// shuffles. Eight lanes read a row's whole line, which memory gives faster than halves of two: of a product's rows,
+// numbers of its rows at once and hands them to two products as columns that lie apart there; they need not be
+// rearranged. Eight lanes read a row's whole line, which memory gives faster than halves of two: of a product's rows,
 // those of even number hold the line's first half of k, and those of odd number the second half of the same row. x's
 // halves take turns, each with all rows, and each row's sum is kept where the halves agree.
 //   weight [out_features, in_features]

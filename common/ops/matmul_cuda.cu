@@ -72,7 +72,8 @@ void with_few_rows(TensorView x, const Matrix& weight, Run run) {
   run_with(std::integral_constant<int, kMaxFewRows>());
 }
 
-// bf16: with kTileOutputs rows of the weight in a block. Where a multiprocessor has just one block, it has more warps.
+// bf16: with kTileOutputs rows of the weight in a block. As few blocks as a large GPU has multiprocessors, 128 or less,
+// have one each to themselves, and more warps to fill it.
 LaunchConfig tile_config(const Matrix& weight) {
   const unsigned blocks = ceil_div(weight.out_features, kTileOutputs), most = blocks > 128 ? 8 : kTileMaxWarps;
   const unsigned warps = ceil_div(weight.in_features, kTileSteps * kTileStepPacks * int64_t{kPackSize<__nv_bfloat16>});

@@ -50,6 +50,13 @@ expect "a part after it, of an earlier run" 0 "['bf16', 'f32']" field '[row["dty
 expect "the earlier run's commit" 0 "second" field 'r["commit"]'
 expect "the earlier run's commit" 0 "$first" field 'r["parts"]["stories bf16"]["commit"]'
 expect "the earlier run's parts, in a sentence" 0 "stories bf16, at $first; stories f32, at $first" field 'r["earlier"]'
+python3 -c 'import json, sys; r = json.load(open(sys.argv[1])); r["machine"]["gpu"] = "another"; json.dump(r, open(sys.argv[1], "w"))' \
+  "$folder/gpu.json"
+expect "an earlier run on another GPU" 1 "no time was left for it" measure --seconds 3
+expect "an earlier run on another GPU" 0 "none False" field 'r["earlier"] + " " + str("decode" in r)'
+echo '{"machine":' >"$folder/gpu.json"
+expect "a file that is no JSON" 1 "no time was left for it" measure --seconds 3
+expect "a file that is no JSON" 0 "none" field 'r["earlier"]'
 
 rm "$folder/bench_gpu"
 expect "no program" 1 "can't be started: No such file" measure

@@ -184,7 +184,7 @@ expect "no row for a table" 1 "no row for the table of model" pages check
 
 # What was measured on a GPU, before it was, in part, and in full.
 gpu_tables=(gpu_aims gpu_memory gpu_decode gpu_prefill gpu_matvec gpu_operators gpu_peer gpu_naive flash_gpu
-  flash_decoding_gpu gpu_few_rows)
+  flash_decoding_gpu gpu_few_rows batch_sizes_gpu)
 mapfile -t lines < <(for name in "${gpu_tables[@]}"; do printf '<!-- table: %s -->\n<!-- /table -->\n\n' "$name"; done)
 page "${lines[@]}" 'x <!-- number: gpu.json machine.gpu | text --><!-- /number -->'
 expect "no GPU yet" 0 "changed: docs/page.md" pages update
@@ -209,6 +209,10 @@ cat >"$tree/bench/results/gpu.json" <<'TEXT'
  "matvec": [{"model": "llama-3-8b", "layer": "down", "dtype": "bf16", "out_features": 4096, "in_features": 14336,
    "bytes_per_second": 3e12, "cublas_bytes_per_second": 2e12, "ours_us": {"median": 2, "min": 2, "max": 2},
    "cublas_us": {"median": 3}}],
+ "parts": {"memory": {"not_measured": null}, "batch sizes, m": {"not_measured": null},
+   "batch sizes, llama-3-8b": {"not_measured": "no time was left for it"}},
+ "batch_sizes": [{"model": "models/m", "dtype": "bf16", "batch_size": 1, "step_ms": {"median": 2}, "bytes": 4e9,
+   "tokens_per_second": 500, "intensity": 1}],
  "few_rows": [{"model": "llama-3-8b", "layer": "down", "dtype": "bf16", "rows": 8, "ours_us": {"median": 3},
    "cublas_us": {"median": 6}}, {"model": "llama-3-8b", "layer": "down", "dtype": "bf16", "rows": 2,
    "ours_us": {"median": 2}, "cublas_us": {"median": 5}}, {"model": "llama-3-8b", "layer": "down", "dtype": "bf16",
@@ -235,7 +239,9 @@ for text in '| 1,200 | 1,500 |' '| 85% | 75.0% |' '| copy | 4.00 TB/s | 10.0% |'
   '| llama-3.2-1b, bf16 | 512 | 2,000 | 1,500 | 75.0% | 0.00% |' '| llama-3.2-1b, bf16 | 512 | 102,400 | 25.0% | 20.0% |' \
   '| attention to 4,096 keys, llama-3-8b | 20.0 | 25.0% | 0.00% |' '| swiglu, llama-3-8b | 2.00 |  | 50.0% |' \
   '| 64 | yes | 512 |  |  | 300 | 240 |  | 1.25× |' '| 8 | 4,096 | in blocks of 16 | 20.0 | 75.0% | 5.00% |' \
-  '| llama-3-8b, down, bf16 | 2.50× | 0.75× | 2.00× | 1.50× |' '| llama-3.2-1b, bf16 | 512 | 500 | 1,500 | 3.00× |' '| stories, f32 | 150 | 100 | 350 | 3.50× |'; do
+  '| llama-3-8b, down, bf16 | 2.50× | 0.75× | 2.00× | 1.50× |' \
+  $'| m, bf16 | 1 | 2.00 | 1.00× | 500 | 1.00 | 50.0% |\n| llama-3-8b |  | not measured |  |  |  |  |\n<!-- /table' \
+  '| llama-3.2-1b, bf16 | 512 | 500 | 1,500 | 3.00× |' '| stories, f32 | 150 | 100 | 350 | 3.50× |'; do
   expect "all that is measured" 0 "$text" cat "$tree/docs/page.md"
 done
 expect "all that is measured, checked" 0 "are as their sources" pages check

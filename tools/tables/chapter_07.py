@@ -112,6 +112,9 @@ def batch_sizes_gpu(results):
         rows.append([model_name(row), format_count(row["batch_size"]), three_digits(ms),
                      ratio(ms, one["step_ms"]["median"]), format_rate(row["tokens_per_second"]),
                      three_digits(row["intensity"]), share(1000 * row["bytes"] / ms, copy)])  # fmt: skip
+    for name, part in (results.load("gpu.json") or {}).get("parts", {}).items():
+        if name.startswith("batch sizes, ") and part["not_measured"] and rows:
+            rows.append([name.removeprefix("batch sizes, "), "", NOT_MEASURED, "", "", "", ""])
     header = ["model", "batch", "ms a step", "time, batch of 1 = 1", "tokens/s", "operations a byte", "share of copy"]
     return draw_if_measured(header, rows)
 
