@@ -26,7 +26,7 @@ class DecodeBatch {
       add(id, 0, context);
       compute();
     }
-    for (int i = 0; i < 3; ++i) run();  // warms up, is recorded on a GPU, is replayed
+    for (int i = 0; i < 3; ++i) run();  // as it is, into its own memory, recorded on a GPU
   }
 
   // A step of one token each, waited for and then taken back.

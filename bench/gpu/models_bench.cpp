@@ -18,7 +18,7 @@ namespace llm {
 
 namespace {
 
-constexpr int kWarmTokens = 3;  // the prefill, the first step of one token, and the one that is recorded as a graph
+constexpr int kWarmTokens = 4;  // the prefill, and steps of one token up to the third, which is recorded as a graph
 
 std::vector<int32_t> some_tokens(int64_t count, int vocab_size) {
   std::vector<int32_t> tokens;

@@ -13,7 +13,7 @@ namespace llm {
 namespace {
 
 constexpr int32_t kBlockSize = 16;
-constexpr int kWarmSteps = 3;  // on a GPU the second is recorded as a graph
+constexpr int kWarmSteps = 3;  // on a GPU the third is recorded as a graph
 constexpr double kMostSeconds = 1.0;
 
 // What the cache holds is made up, so that no prompt has to pass through the model. Zeros would be read faster than

@@ -8,6 +8,8 @@ namespace llm {
 
 namespace {
 
+constexpr int64_t kMaxTokensEach = 16;  // of a sequence in a recorded step: a draft, not a prompt
+
 int64_t padded(int64_t num_seqs) {
   constexpr int64_t kStep = 8;
   if (num_seqs > kStep) return (num_seqs + kStep - 1) / kStep * kStep;
@@ -16,15 +18,26 @@ int64_t padded(int64_t num_seqs) {
 
 }  // namespace
 
-StepRunner::Decode::Decode(const Transformer& model, int64_t num_seqs)
-    : batch(num_seqs, num_seqs, model.device()),
+std::optional<StepRunner::StepShape> StepRunner::shape_to_record(const Batch& batch) {
+  const int64_t n = batch.num_seqs();
+  if (batch.num_logits() == 0) return {};
+  const int64_t tokens_each = batch.num_tokens() / n;
+  for (int64_t s = 0; s < n; ++s) {
+    if (batch.query_start[s + 1] - batch.query_start[s] != tokens_each) return {};
+  }
+  if (tokens_each > kMaxTokensEach) return {};
+  if (tokens_each > 1 || batch.num_logits() < n) return StepShape{n, batch.num_tokens(), batch.num_logits()};
+  return StepShape{padded(n), padded(n), padded(n)};
+}
+
+StepRunner::RecordedStep::RecordedStep(const Transformer& model, const StepShape& shape)
+    : batch(shape.num_tokens, shape.num_seqs, model.device()),
       workspace(model.device()),
-      logits({num_seqs, model.config().vocab_size}, DType::f32, model.device()) {}
+      logits({shape.num_logits, model.config().vocab_size}, DType::f32, model.device()) {}
 
 TensorView StepRunner::run(const Batch& batch, KvMemory& memory) {
-  const int64_t n = batch.num_seqs();
-  const bool one_token_each = batch.num_tokens() == n && batch.num_logits() == n;
-  if (model_.device() == Device::cpu || !one_token_each) {
+  const std::optional<StepShape> shape = model_.device() == Device::cpu ? std::nullopt : shape_to_record(batch);
+  if (!shape || seen_.insert(*shape).second) {
     if (logits_.empty() || logits_.view().dim(0) < batch.num_logits()) {
       logits_ = Tensor({batch.num_logits(), model_.config().vocab_size}, DType::f32, model_.device());
     }
@@ -36,24 +49,20 @@ TensorView StepRunner::run(const Batch& batch, KvMemory& memory) {
     return logits;
   }
 
-  Decode& decode = decodes_.try_emplace(padded(n), model_, padded(n)).first->second;
-  decode.batch.clear();
-  for (int64_t s = 0; s < n; ++s) {
-    decode.batch.add(batch.sequence_ids[s], batch.tokens.values().subspan(static_cast<size_t>(s), 1),
-                     batch.positions[s], LogitRows::last);
-  }
-  while (decode.batch.num_seqs() < padded(n)) decode.batch.add_padding();
+  RecordedStep& step = recorded_.try_emplace(*shape, model_, *shape).first->second;
+  step.batch.assign(batch);
+  while (step.batch.num_seqs() < shape->num_seqs) step.batch.add_padding();
 
-  const auto forward = [&] { model_.forward(decode.batch, memory, attend_, decode.workspace, decode.logits); };
-  if (!decode.warm) {
+  const auto forward = [&] { model_.forward(step.batch, memory, attend_, step.workspace, step.logits); };
+  if (!step.warm) {
     forward();
-    decode.workspace.reset();  // one piece of memory from now on: what is recorded allocates nothing
-    decode.warm = true;
+    step.workspace.reset();  // one piece of memory from now on: what is recorded allocates nothing
+    step.warm = true;
   } else {
-    if (!decode.replay) decode.replay = record_graph(model_.device(), forward);
-    decode.replay();
+    if (!step.replay) step.replay = record_graph(model_.device(), forward);
+    step.replay();
   }
-  return decode.logits.view().rows(0, n);
+  return step.logits.view().rows(0, batch.num_logits());
 }
 
 }  // namespace llm

@@ -1,8 +1,11 @@
-// Forward passes one after the other: on a GPU, steps of one token a sequence are recorded once and replayed.
+// Forward passes one after the other: on a GPU, small steps of one shape are recorded once and replayed.
 #pragma once
 
+#include <compare>
 #include <functional>
 #include <map>
+#include <optional>
+#include <set>
 
 #include "common/model/transformer.h"
 
@@ -10,7 +13,8 @@ namespace llm {
 
 // A step of a few tokens is bound by the time it takes to start its hundred or so kernels. A recorded CUDA graph starts
 // them all in one call. What changes from step to step stands in the lists of the batch and the memory, whose addresses
-// do not. There is a graph for 1, 2, 4, 8, 16, 24, ... sequences; a step of fewer is filled up with padding.
+// do not. Recorded are steps that come again in which every sequence has as many new tokens: one, or a draft's. Those
+// of one token have a graph for 1, 2, 4, 8, 16, 24, ... sequences; a step of fewer is filled up with padding.
 class StepRunner {
  public:
   StepRunner(const Transformer& model, AttendFn attend) : model_(model), attend_(attend), workspace_(model.device()) {}
@@ -20,14 +24,21 @@ class StepRunner {
   TensorView run(const Batch& batch, KvMemory& memory);
 
  private:
-  // The steps of so many sequences, padding among them.
-  struct Decode {
-    Decode(const Transformer& model, int64_t num_seqs);
+  // What a step's kernels and their grids depend on, where every sequence has as many tokens.
+  struct StepShape {
+    int64_t num_seqs, num_tokens, num_logits;
+    auto operator<=>(const StepShape&) const = default;
+  };
+  static std::optional<StepShape> shape_to_record(const Batch& batch);
+
+  // All steps of a shape.
+  struct RecordedStep {
+    RecordedStep(const Transformer& model, const StepShape& shape);
 
     // Their own, since the recorded addresses must stay.
     Batch batch;
     Workspace workspace;
-    Tensor logits;                 // [num_seqs, vocab_size]
+    Tensor logits;                 // [num_logits, vocab_size]
     bool warm = false;             // after its first step the workspace holds all it needs
     std::function<void()> replay;  // none before the second
   };
@@ -35,8 +46,9 @@ class StepRunner {
   const Transformer& model_;
   AttendFn attend_;
   Workspace workspace_;
-  Tensor logits_;                      // of steps that are not recorded, as many rows as the largest had
-  std::map<int64_t, Decode> decodes_;  // by number of sequences
+  Tensor logits_;             // of steps that are not recorded, as many rows as the largest had
+  std::set<StepShape> seen_;  // a shape that never comes again, a prompt's, isn't worth a recording
+  std::map<StepShape, RecordedStep> recorded_;
 };
 
 }  // namespace llm

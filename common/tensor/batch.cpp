@@ -19,6 +19,15 @@ void Batch::clear() {
   query_start.push_back(0);
 }
 
+void Batch::assign(const Batch& other) {
+  tokens.assign(other.tokens.values());
+  positions.assign(other.positions.values());
+  query_start.assign(other.query_start.values());
+  context_len.assign(other.context_len.values());
+  sequence_ids.assign(other.sequence_ids.values());
+  logit_rows.assign(other.logit_rows.values());
+}
+
 void Batch::upload() const { upload_lists({&tokens, &positions, &query_start, &context_len, &logit_rows}); }
 
 void Batch::add(int32_t sequence_id, std::span<const int32_t> new_tokens, int32_t first_position, LogitRows rows) {

@@ -17,6 +17,7 @@ struct Batch {
   Batch(int64_t max_tokens, int64_t max_seqs, Device device = Device::cpu);
 
   void clear();
+  void assign(const Batch& other);  // the same step
   // Appends a sequence's new tokens at positions first_position, first_position + 1, ...
   void add(int32_t sequence_id, std::span<const int32_t> new_tokens, int32_t first_position, LogitRows rows);
 

@@ -41,7 +41,7 @@ std::vector<std::vector<double>> run_texts(const std::vector<Ids>& texts, const 
   StepRunner runner(*model, model->ops().attend);
   Batch batch(3 * num_texts, num_texts, device);
   std::vector<std::vector<double>> all;
-  constexpr int kSteps = 9;
+  constexpr int kSteps = 17;
   for (int step = 0; step < kSteps; ++step) {
     batch.clear();
     for (size_t s = 0; s < texts.size(); ++s) {
@@ -61,13 +61,99 @@ std::vector<std::vector<double>> run_texts(const std::vector<Ids>& texts, const 
 TEST_P(StepRunnerOn, SequencesLeaveOneByOne) {
   std::mt19937_64 random(3);
   std::vector<Ids> texts;
-  for (int s = 0; s < 11; ++s) texts.push_back(random_ids(random, 12, tiny_config("qwen2").vocab_size));
-  // 11 sequences in the graph of 16, 7 in that of 8, 3 and 4 in that of 4, 1 alone: each is recorded and then replayed.
-  const std::vector<int> last_step{9, 7, 7, 6, 4, 4, 4, 2, 2, 2, 2};
+  for (int s = 0; s < 11; ++s) texts.push_back(random_ids(random, 19, tiny_config("qwen2").vocab_size));
+  // 11 sequences in the graph of 16, 7 in that of 8, 3 and 4 in that of 4, 1 alone: four steps each, the third of which
+  // is recorded and the fourth replayed.
+  const std::vector<int> last_step{17, 13, 13, 11, 9, 9, 9, 5, 5, 5, 5};
   const auto expected = run_texts(texts, last_step, Device::cpu), actual = run_texts(texts, last_step, GetParam());
   for (size_t step = 0; step < expected.size(); ++step) {
     EXPECT_TRUE(is_close(actual[step], expected[step], 1e-4)) << "step " << step;
   }
+}
+
+// Counts the forward passes that the host starts; a replayed one is not among them.
+AttendFn counted_attend = nullptr;
+int attend_calls = 0;
+void attend_and_count(const Batch& batch, TensorView q, const KvView& kv, Workspace& workspace, TensorView out) {
+  ++attend_calls;
+  counted_attend(batch, q, kv, workspace, out);
+}
+
+struct Drafts {
+  std::vector<size_t> num_tokens;  // of each sequence, in a step
+  LogitRows rows;
+};
+
+// Each of the sequences a prompt of five tokens, and then, five times, so many more at once.
+std::vector<std::vector<double>> run_drafts(const Drafts& drafts, Device device) {
+  ModelConfig config = tiny_config("qwen3");
+  config.context_length = 96;
+  const auto model = tiny_transformer(config, 4, DType::f32, device);
+  const auto num_seqs = std::ssize(drafts.num_tokens);
+  ContiguousKvCache cache(config, config.context_length, num_seqs, DType::f32, device);
+  counted_attend = model->ops().attend;
+  attend_calls = 0;
+  StepRunner runner(*model, attend_and_count);
+  Batch batch(64, num_seqs, device);
+  std::mt19937_64 random(5);
+  std::vector<int32_t> lengths(drafts.num_tokens.size());
+  std::vector<std::vector<double>> all;
+  for (int step = 0; step < 6; ++step) {
+    batch.clear();
+    for (size_t s = 0; s < lengths.size(); ++s) {
+      const Ids tokens = random_ids(random, step == 0 ? 5 : drafts.num_tokens[s], config.vocab_size);
+      batch.add(static_cast<int32_t>(s), tokens, lengths[s], step == 0 ? LogitRows::last : drafts.rows);
+      lengths[s] += static_cast<int32_t>(tokens.size());
+    }
+    EXPECT_TRUE(cache.begin_step(batch));
+    all.push_back(to_doubles(to_host(runner.run(batch, cache))));
+  }
+  return all;
+}
+
+// Verifications, and the two tokens that a draft model must catch up on: one as it is, one into its own memory, one
+// recorded, two replayed.
+TEST_P(StepRunnerOn, DraftsAreReplayed) {
+  const int num_layers = tiny_config("qwen3").num_layers;
+  for (const Drafts& drafts : {Drafts{{5}, LogitRows::all}, Drafts{{2}, LogitRows::last},
+                               Drafts{{4, 4, 4}, LogitRows::all}, Drafts{{16}, LogitRows::all}}) {
+    const auto expected = run_drafts(drafts, Device::cpu), actual = run_drafts(drafts, GetParam());
+    ASSERT_EQ(actual.size(), 6u);
+    for (size_t step = 0; step < expected.size(); ++step) {
+      EXPECT_TRUE(is_close(actual[step], expected[step], 1e-4)) << drafts.num_tokens[0] << " tokens, step " << step;
+    }
+    EXPECT_EQ(attend_calls, (GetParam() == Device::cpu ? 6 : 1 + 3) * num_layers) << drafts.num_tokens[0];
+  }
+}
+
+// Sequences with different numbers of tokens, and more tokens than a draft has: as they are, each time.
+TEST_P(StepRunnerOn, PromptsAreNotRecorded) {
+  for (const Drafts& drafts : {Drafts{{3, 1}, LogitRows::all}, Drafts{{17}, LogitRows::last}}) {
+    run_drafts(drafts, GetParam());
+    EXPECT_EQ(attend_calls, 6 * tiny_config("qwen3").num_layers);
+  }
+}
+
+// Steps of one shape that want the logits of other tokens: a recording reads which from a list.
+TEST_P(StepRunnerOn, OtherLogitsOfAsManyTokens) {
+  const auto run = [](Device device) {
+    const auto model = tiny_transformer(tiny_config("llama"), 4, DType::f32, device);
+    ContiguousKvCache cache(model->config(), 32, 2, DType::f32, device);
+    StepRunner runner(*model, model->ops().attend);
+    Batch batch(4, 2, device);
+    std::vector<std::vector<double>> all;
+    for (int32_t step = 0; step < 12; ++step) {
+      batch.clear();
+      // Both the last, or all of one and none of the other: two logits, of different tokens.
+      batch.add(0, Ids{7 + step, 9}, 2 * step, step % 2 == 0 ? LogitRows::last : LogitRows::all);
+      batch.add(1, Ids{5, 8 + step}, 2 * step, step % 2 == 0 ? LogitRows::last : LogitRows::none);
+      EXPECT_TRUE(cache.begin_step(batch));
+      all.push_back(to_doubles(to_host(runner.run(batch, cache))));
+    }
+    return all;
+  };
+  const auto expected = run(Device::cpu), actual = run(GetParam());
+  for (size_t step = 0; step < expected.size(); ++step) EXPECT_TRUE(is_close(actual[step], expected[step], 1e-4));
 }
 
 // What padding computes may go nowhere: not into the slots of those who are there.
