@@ -8,7 +8,9 @@ namespace llm {
 
 namespace {
 
-constexpr int64_t kMaxTokensEach = 16;  // of a sequence in a recorded step: a draft, not a prompt
+// Of a recorded step with several tokens of each sequence: more take longer to compute than to start, and each shape
+// that is recorded keeps memory.
+constexpr int64_t kMaxDraftTokens = 64;
 
 int64_t padded(int64_t num_seqs) {
   constexpr int64_t kStep = 8;
@@ -25,7 +27,7 @@ std::optional<StepRunner::StepShape> StepRunner::shape_to_record(const Batch& ba
   for (int64_t s = 0; s < n; ++s) {
     if (batch.query_start[s + 1] - batch.query_start[s] != tokens_each) return {};
   }
-  if (tokens_each > kMaxTokensEach) return {};
+  if (tokens_each > 1 && batch.num_tokens() > kMaxDraftTokens) return {};
   if (tokens_each > 1 || batch.num_logits() < n) return StepShape{n, batch.num_tokens(), batch.num_logits()};
   return StepShape{padded(n), padded(n), padded(n)};
 }

@@ -87,14 +87,14 @@ struct Drafts {
 // Each of the sequences a prompt of five tokens, and then, five times, so many more at once.
 std::vector<std::vector<double>> run_drafts(const Drafts& drafts, Device device) {
   ModelConfig config = tiny_config("qwen3");
-  config.context_length = 96;
+  config.context_length = 128;
   const auto model = tiny_transformer(config, 4, DType::f32, device);
   const auto num_seqs = std::ssize(drafts.num_tokens);
   ContiguousKvCache cache(config, config.context_length, num_seqs, DType::f32, device);
   counted_attend = model->ops().attend;
   attend_calls = 0;
   StepRunner runner(*model, attend_and_count);
-  Batch batch(64, num_seqs, device);
+  Batch batch(66, num_seqs, device);
   std::mt19937_64 random(5);
   std::vector<int32_t> lengths(drafts.num_tokens.size());
   std::vector<std::vector<double>> all;
@@ -116,7 +116,7 @@ std::vector<std::vector<double>> run_drafts(const Drafts& drafts, Device device)
 TEST_P(StepRunnerOn, DraftsAreReplayed) {
   const int num_layers = tiny_config("qwen3").num_layers;
   for (const Drafts& drafts : {Drafts{{5}, LogitRows::all}, Drafts{{2}, LogitRows::last},
-                               Drafts{{4, 4, 4}, LogitRows::all}, Drafts{{16}, LogitRows::all}}) {
+                               Drafts{{4, 4, 4}, LogitRows::all}, Drafts{{16, 16, 16, 16}, LogitRows::last}}) {
     const auto expected = run_drafts(drafts, Device::cpu), actual = run_drafts(drafts, GetParam());
     ASSERT_EQ(actual.size(), 6u);
     for (size_t step = 0; step < expected.size(); ++step) {
@@ -126,9 +126,9 @@ TEST_P(StepRunnerOn, DraftsAreReplayed) {
   }
 }
 
-// Sequences with different numbers of tokens, and more tokens than a draft has: as they are, each time.
+// Sequences with different numbers of tokens, and more tokens than drafts have: as they are, each time.
 TEST_P(StepRunnerOn, PromptsAreNotRecorded) {
-  for (const Drafts& drafts : {Drafts{{3, 1}, LogitRows::all}, Drafts{{17}, LogitRows::last}}) {
+  for (const Drafts& drafts : {Drafts{{3, 1}, LogitRows::all}, Drafts{{22, 22, 22}, LogitRows::last}}) {
     run_drafts(drafts, GetParam());
     EXPECT_EQ(attend_calls, 6 * tiny_config("qwen3").num_layers);
   }
